@@ -1,0 +1,71 @@
+"""How does the library speak of a wrong argument? One voice: which argument, what it must be, what it was, the likely fix.
+
+Only static facts are checked (shape, dtype, device): a look at values would wait for the device and break compiled graphs.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def check_shape(fn: str, name: str, x: Tensor, shape: str, *, hint: str = "", **sizes: int) -> None:
+    """Raise ValueError unless ``x`` has ``shape``, such as ``"B N 2"``: digits and the given ``sizes`` bind, other letters are free.
+
+    >>> check_shape("f", "theta", torch.zeros(2, 5), "B P", P=6)
+    Traceback (most recent call last):
+    ValueError: f: `theta` must have shape (B, P), P = 6; got (2, 5).
+    """
+    check_tensor(fn, name, x)
+    want = shape.split()
+    bound = [int(w) if w.isdigit() else sizes.get(w) for w in want]
+    if len(want) == x.ndim and all(b is None or b == n for b, n in zip(bound, x.shape, strict=True)):
+        return
+    given = "".join(f", {k} = {v}" for k, v in sizes.items() if k in want)
+    raise ValueError(f"{fn}: `{name}` must have shape ({', '.join(want)}){given}; got {tuple(x.shape)}.{_second_line(hint)}")
+
+
+def check_tensor(fn: str, name: str, x: object) -> None:
+    """Raise TypeError unless ``x`` is a tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{fn}: `{name}` must be a tensor; got {type(x).__name__}.")
+
+
+def check_floating(fn: str, name: str, x: Tensor) -> None:
+    """Raise TypeError unless ``x`` is a tensor of a real floating dtype."""
+    check_tensor(fn, name, x)
+    if not x.dtype.is_floating_point:
+        raise TypeError(f"{fn}: `{name}` must have a floating dtype; got {x.dtype}.\n  Convert it first, for example {name}.float().")
+
+
+def check_device(fn: str, a: str, x: Tensor, b: str, y: Tensor) -> None:
+    """Raise ValueError unless ``x`` and ``y`` live on one device."""
+    if x.device != y.device:
+        raise ValueError(f"{fn}: `{a}` and `{b}` must be on one device; got {x.device} and {y.device}.\n  Move one with .to(device).")
+
+
+def check_batch(fn: str, a: str, x: Tensor, b: str, y: Tensor) -> None:
+    """Raise ValueError unless the first axes of ``x`` and ``y`` are equal or one of them is 1."""
+    m, n = x.shape[0], y.shape[0]
+    if m != n and 1 not in (m, n):
+        raise ValueError(f"{fn}: `{a}` and `{b}` must have the same batch size, or one of them 1; got {m} and {n}.")
+
+
+def check_size(fn: str, name: str, size: Sequence[int], ndim: int | None = None) -> tuple[int, ...]:
+    """Return ``size`` as a tuple, or raise ValueError unless it holds positive whole numbers, ``ndim`` of them if given."""
+    right = isinstance(size, Sequence) and (ndim is None or len(size) == ndim) and len(size) > 0
+    if right and all(isinstance(n, (int, torch.SymInt)) and not isinstance(n, bool) and n > 0 for n in size):
+        return tuple(size)
+    count = f"{ndim} " if ndim else ""
+    axes = {1: "(W,)", 2: "(H, W)", 3: "(D, H, W)"}.get(ndim or 0, "(H, W) or (D, H, W)")
+    raise ValueError(f"{fn}: `{name}` must be {count}positive whole numbers {axes}; got {size!r}.")
+
+
+def check_positive_int(fn: str, name: str, n: object) -> None:
+    """Raise ValueError unless ``n`` is a whole number of at least 1."""
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"{fn}: `{name}` must be a whole number of at least 1; got {n!r}.")
+
+
+def _second_line(hint: str) -> str:
+    return f"\n  {hint}" if hint else ""

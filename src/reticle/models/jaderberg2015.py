@@ -1,0 +1,165 @@
+"""The networks of the distorted-MNIST experiments: FCN, CNN, and each behind a spatial transformer.
+
+Reference: Jaderberg et al. 2015, sec. 4.1 and A.4.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..modules import Localizer, SpatialTransformer
+from .base import MODELS, build_transform
+
+Shape = tuple[int, int, int]
+
+
+@MODELS.register("fcn")
+class FCN(nn.Module):
+    """Fully connected: two hidden layers and a classifier.
+
+    Args:
+        input_shape: ``(C, H, W)`` of an image.
+        num_classes: number of logits.
+        hidden: width of both hidden layers; the paper says 128 to 256 (200 makes 395,000 parameters on 42×42).
+    """
+
+    def __init__(self, input_shape: Shape, num_classes: int = 10, *, hidden: int = 200) -> None:
+        super().__init__()
+        channels, height, width = input_shape
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(channels * height * width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, num_classes),
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits."""
+        return self.classifier(x)
+
+
+@MODELS.register("cnn")
+class CNN(nn.Module):
+    """Convolutional: 9×9 and 7×7 convolutions without padding, each with max-pooling by 2, and a classifier.
+
+    Args:
+        input_shape: ``(C, H, W)`` of an image, at least 22×22.
+        num_classes: number of logits.
+        filters: number of filters of both layers; the paper says 32 to 64.
+    """
+
+    def __init__(self, input_shape: Shape, num_classes: int = 10, *, filters: int = 32) -> None:
+        super().__init__()
+        features = nn.Sequential(
+            nn.Conv2d(input_shape[0], filters, 9),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(filters, filters, 7),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+        )
+        if min(input_shape[1:]) < 22:
+            raise ValueError(f"CNN: `input_shape` must be at least 22×22 pixels for its two layers; got {tuple(input_shape)}.")
+        self.classifier = nn.Sequential(features, nn.Linear(_width(features, input_shape), num_classes))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits."""
+        return self.classifier(x)
+
+
+@MODELS.register("st_fcn")
+class STFCN(nn.Module):
+    """An :class:`FCN` behind a spatial transformer whose localiser has three hidden layers of 32 units.
+
+    Args:
+        input_shape: ``(C, H, W)`` of an image.
+        num_classes: number of logits.
+        hidden: width of the classifier's hidden layers.
+        transform: a registered name, or ``{name: .., **arguments}``.
+        sampler: further arguments of :class:`reticle.SpatialTransformer`: output_size, antialias, align_corners, mode, ...
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        num_classes: int = 10,
+        *,
+        hidden: int = 200,
+        transform: str | Mapping[str, Any] = "affine",
+        sampler: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        units = [input_shape[0] * input_shape[1] * input_shape[2], 32, 32, 32]
+        layers = [layer for a, b in zip(units, units[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
+        self.transformer = _transformer(nn.Sequential(nn.Flatten(), *layers), 32, transform, sampler)
+        self.classifier = FCN(_output_shape(self.transformer, input_shape), num_classes, hidden=hidden)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits of what the transformer sees."""
+        return self.classifier(self.transformer(x))
+
+
+@MODELS.register("st_cnn")
+class STCNN(nn.Module):
+    """A :class:`CNN` behind a spatial transformer whose localiser looks at the image at half resolution.
+
+    The localiser: average over 2×2, convolution of 20 filters 5×5, max-pooling by 2, convolution of 20 filters 5×5, 20 units.
+
+    Args:
+        input_shape: ``(C, H, W)`` of an image.
+        num_classes: number of logits.
+        filters: number of filters of the classifier's layers.
+        transform: a registered name, or ``{name: .., **arguments}``.
+        sampler: further arguments of :class:`reticle.SpatialTransformer`: output_size, antialias, align_corners, mode, ...
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        num_classes: int = 10,
+        *,
+        filters: int = 32,
+        transform: str | Mapping[str, Any] = "affine",
+        sampler: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        convolutions = nn.Sequential(
+            nn.AvgPool2d(2),
+            nn.Conv2d(input_shape[0], 20, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(20, 20, 5),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        features = nn.Sequential(convolutions, nn.Linear(_width(convolutions, input_shape), 20), nn.ReLU())
+        self.transformer = _transformer(features, 20, transform, sampler)
+        self.classifier = CNN(_output_shape(self.transformer, input_shape), num_classes, filters=filters)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits of what the transformer sees."""
+        return self.classifier(self.transformer(x))
+
+
+def _transformer(
+    features: nn.Module, num_features: int, transform: str | Mapping[str, Any], sampler: Mapping[str, Any] | None
+) -> SpatialTransformer:
+    family = build_transform(transform)
+    return SpatialTransformer(Localizer(features, num_features, family), family, **(sampler or {}))
+
+
+def _output_shape(transformer: SpatialTransformer, input_shape: Sequence[int]) -> Shape:
+    height, width = transformer.output_size or input_shape[1:]
+    return input_shape[0], height, width
+
+
+def _width(features: nn.Module, input_shape: Sequence[int]) -> int:
+    """Length of the output of ``features``."""
+    with torch.no_grad():
+        return features(torch.zeros(1, *input_shape)).shape[1]

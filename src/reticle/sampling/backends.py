@@ -1,0 +1,109 @@
+"""Who computes a call? Each backend says in words what it refuses; the first that does not refuse is taken."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import aten
+from .modes import Mode, find_mode
+from .padding import PADDING_MODES
+from .reference import sample_reference
+
+
+class Spec(NamedTuple):
+    """Every fact a choice may rest on. All static, so that ``torch.compile`` traces the choice away."""
+
+    device: str
+    dtype: torch.dtype
+    ndim: int
+    mode: str | Mode
+    padding_mode: str
+    align_corners: bool
+
+
+class Backend(NamedTuple):
+    """A way to compute :func:`reticle.grid_sample`."""
+
+    name: str
+    refuses: Callable[[Spec], str | None]
+    """Why it cannot do the call, in words that follow its name; None if it can."""
+    run: Callable[[Tensor, Tensor, str | Mode, str, bool, Tensor], Tensor]
+    """``(input, grid, mode, padding_mode, align_corners, fill) -> output``; ``fill`` holds one value per channel."""
+
+
+BACKENDS: tuple[Backend, ...] = (  # in order of preference
+    Backend("aten", aten.refuses, aten.sample_aten),
+    Backend("reference", lambda s: None, sample_reference),
+)
+_forced = "auto"
+
+
+def choose(spec: Spec, name: str = "auto") -> Backend:
+    """The first backend that does not refuse; a named backend that refuses raises with its reason."""
+    name = _forced if name == "auto" else name
+    if name == "auto":
+        return next(b for b in BACKENDS if b.refuses(spec) is None)
+    backend = _named(name)
+    why = backend.refuses(spec)
+    if why is not None:
+        able = next(b.name for b in BACKENDS if b.refuses(spec) is None)
+        raise NotImplementedError(f"reticle.grid_sample: backend {name!r} {why}.\n  Use backend='auto', or {able!r}.")
+    return backend
+
+
+class use_backend:
+    """Let ``backend="auto"`` mean ``name`` from here on; as a ``with`` block, only inside it. For debugging, export and tests.
+
+    The setting is one for the whole process.
+
+    >>> with use_backend("reference"):
+    ...     print(explain(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 2, 2)))
+    aten       able
+    reference  chosen
+    """
+
+    def __init__(self, name: str) -> None:
+        global _forced
+        if name != "auto":
+            _named(name)
+        self._before, _forced = _forced, name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        global _forced
+        _forced = self._before
+
+
+def explain(
+    input: Tensor, grid_or_matrix: Tensor, mode: str | Mode = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> str:
+    """One line per backend: ``chosen``, ``able``, or why it refuses such a call of ``grid_sample`` or ``warp``.
+
+    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3"))
+    aten       has no lanczos3 mode
+    reference  chosen
+    """
+    spec = make_spec(input, mode, padding_mode, align_corners)
+    if _forced != "auto":
+        reasons = {b.name: "chosen" if b.name == _forced else "able" for b in BACKENDS}
+    else:
+        reasons = {choose(spec).name: "chosen"}
+    return "\n".join(f"{b.name:10s} {b.refuses(spec) or reasons.get(b.name, 'able')}" for b in BACKENDS)
+
+
+def make_spec(input: Tensor, mode: str | Mode, padding_mode: str, align_corners: bool) -> Spec:
+    """The static facts of a call; unknown names raise here."""
+    find_mode(mode), PADDING_MODES[padding_mode]
+    return Spec(input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners)
+
+
+def _named(name: str) -> Backend:
+    for backend in BACKENDS:
+        if backend.name == name:
+            return backend
+    raise ValueError(f"reticle: unknown backend {name!r}. Known: auto, {', '.join(b.name for b in BACKENDS)}.")

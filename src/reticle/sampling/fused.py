@@ -1,0 +1,59 @@
+"""What does the input look like under a matrix? From matrix to output, the grid in between being nobody's business."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..checks import check_batch, check_device, check_size
+from ..grid import apply_matrix, base_grid, check_matrix, coordinate_dtype
+from .functional import check_input, grid_sample
+from .modes import Mode
+
+
+def warp(
+    input: Float[Tensor, "#b c *size"],
+    matrix: Float[Tensor, "#b r s"],
+    output_size: Sequence[int] | None = None,
+    mode: str | Mode = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+    *,
+    value: float | Sequence[float] | Tensor = 0.0,
+    backend: str = "auto",
+) -> Float[Tensor, "b c *out"]:
+    r"""Resample ``input`` under a matrix: output point :math:`x^t` shows what the input has at :math:`x^s = A x^t`.
+
+    Convention:
+        - target to source, in normalised coordinates, with the same ``align_corners`` on both sides.
+        - points behind the viewer (a projective denominator of 0 or below) are outside.
+    Args:
+        input: signals ``(B, C, W)``, images ``(B, C, H, W)`` or volumes ``(B, C, D, H, W)``, floating.
+        matrix: ``(B, D, D+1)``, affine, or ``(B, D+1, D+1)``, projective: ``(B, 2, 3)`` or ``(B, 3, 3)`` for images. A batch of 1
+            on either side serves all samples of the other.
+        output_size: ``(W,)``, ``(H, W)`` or ``(D, H, W)``; the input's if None.
+        mode, padding_mode, align_corners, value, backend: as for :func:`reticle.grid_sample`.
+    Returns:
+        ``(B, C, *output_size)``; dtype and device of ``input``.
+    Raises:
+        ValueError, TypeError, NotImplementedError: as :func:`reticle.grid_sample`.
+    Gradients:
+        To ``input`` and ``matrix``.
+
+    >>> mirror = torch.tensor([[[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> warp(torch.arange(6.0).view(1, 1, 2, 3), mirror)
+    tensor([[[[2., 1., 0.],
+              [5., 4., 3.]]]])
+
+    Reference: Jaderberg et al. 2015, sec. 3.2 and 3.3.
+    """
+    fn = "reticle.warp"
+    check_input(fn, input)
+    size = input.shape[2:]
+    check_matrix(fn, matrix, len(size))
+    check_device(fn, "input", input, "matrix", matrix)
+    check_batch(fn, "input", input, "matrix", matrix)
+    output_size = tuple(size) if output_size is None else check_size(fn, "output_size", output_size, len(size))
+    target = base_grid(output_size, align_corners=align_corners, dtype=coordinate_dtype(matrix.dtype), device=input.device)
+    grid = apply_matrix(matrix, target)
+    return grid_sample(input, grid, mode, padding_mode, align_corners, value=value, backend=backend)
