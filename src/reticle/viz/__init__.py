@@ -1,0 +1,13 @@
+"""How does one see what a transformer does? Pictures from tensors: windows on inputs, a training as a film, curves.
+
+Reading order: ``outline`` (geometry), ``panel`` and ``cards`` (drawing), ``pages`` (the pictures), ``motion`` (an input that moves),
+``gif`` and ``curves`` (files).
+"""
+
+from .cards import View
+from .curves import Curve, save_curves
+from .gif import save_gif
+from .motion import MOTIONS, moving_images
+from .pages import Snapshot, evolution_frames, moving_frames, window_picture
+
+__all__ = ["MOTIONS", "Curve", "Snapshot", "View", "evolution_frames", "moving_frames", "moving_images", "save_curves", "save_gif", "window_picture"]

@@ -1,0 +1,122 @@
+"""How are panels put together? A card is one image with its windows and outputs; a page is a table of cards with strips of text."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .outline import window_pixels
+from .panel import Layer, Look, input_panel, output_panel
+from .style import CORNER_NAMES, CORNERS, INK, MUTED, PAGE, RIGHT, RULE, WINDOWS, WRONG, write
+
+
+class View(NamedTuple):
+    """What one transformer does to a batch: the ``grid`` that it samples, ``(B, h, w, 2)``, and its ``output``, ``(B, C, h, w)``."""
+
+    grid: Float[Tensor, "b h w 2"]
+    output: Float[Tensor, "b c h w"]
+    align_corners: bool = False
+
+
+class Card(NamedTuple):
+    """One image with all that belongs to it, and where its panels have their middles."""
+
+    picture: Image.Image
+    middles: list[float]
+
+
+def card(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look, *, captions: Sequence[tuple[str, str]]) -> Card:
+    """Draw ``image`` with a window for each view, an arrow, and the outputs; ``captions`` (text, colour) go below the first panels.
+
+    Each view holds one grid ``(h, w, 2)`` and one output ``(C, h, w)``.
+    """
+    colours = [WINDOWS[i % len(WINDOWS)] for i in range(len(views))]
+    windows = [window_pixels(view.grid, image.shape[-2:], align_corners=view.align_corners) for view in views]
+    panels = [input_panel(image, windows, look, colours=colours)]
+    panels += [output_panel(view.output, look, colour=colour) for view, colour in zip(views, colours, strict=True)]
+    picture, middles = _side_by_side(panels, look)
+    for (text, colour), middle in zip(captions, middles, strict=False):
+        write(picture, (middle, picture.height - look.text * 0.7), text, size=look.text, fill=colour)
+    return Card(picture, middles)
+
+
+def _side_by_side(panels: Sequence[Image.Image], look: Look) -> tuple[Image.Image, list[float]]:
+    arrow, height = round(look.gap * 1.8), max(panel.height for panel in panels)
+    width = sum(panel.width for panel in panels) + arrow + look.gap * (len(panels) - 2)
+    picture = Image.new("RGB", (width, height + round(look.text * 1.6)), PAGE)
+    left, middles = 0, []
+    for index, panel in enumerate(panels):
+        picture.paste(panel, (left, (height - panel.height) // 2))
+        middles.append(left + panel.width / 2)
+        left += panel.width + (look.gap if index else arrow)
+    tip, middle, reach = panels[0].width + arrow * 0.68, height / 2, look.text * 0.36
+    ImageDraw.Draw(picture).polygon([(tip, middle), (tip - reach * 1.3, middle - reach), (tip - reach * 1.3, middle + reach)], fill=MUTED)
+    return picture, middles
+
+
+def verdict(truth: int | None, prediction: int | None) -> list[tuple[str, str]]:
+    """Return the captions below an input and its output: the true class, and the predicted one with a tick or a cross."""
+    true = ("" if truth is None else f"true {truth}", MUTED)
+    if prediction is None:
+        return [true]
+    if truth is None:
+        return [true, (f"predicted {prediction}", INK)]
+    return [true, (f"predicted {prediction} ✓", RIGHT) if prediction == truth else (f"predicted {prediction} ✗", WRONG)]
+
+
+def table(cards: Sequence[Card], look: Look, *, columns: int, heads: Sequence[str]) -> Image.Image:
+    """Arrange equal ``cards`` in rows of ``columns``, with ``heads`` above the panels of the first row."""
+    columns = min(columns, len(cards))
+    width, height = cards[0].picture.size
+    rows, between, below = -(-len(cards) // columns), look.gap * 3, round(look.text * 0.5)
+    head, across, down = round(look.text * 1.7), width + between, height + below
+    page = Image.new("RGB", (across * columns - between, head + down * rows - below), PAGE)
+    for index, (picture, middles) in enumerate(cards):
+        row, column = divmod(index, columns)
+        page.paste(picture, (column * across, head + row * down))
+        for middle, text in zip(middles if row == 0 else (), heads, strict=False):
+            write(page, (column * across + middle, head * 0.42), text, size=look.text, fill=MUTED)
+    return page
+
+
+def legend(width: int, look: Look) -> Image.Image:
+    """Say what the four dots are."""
+    strip, middle = Image.new("RGB", (width, round(look.text * 2.2)), PAGE), look.text * 1.4
+    layer, left = Layer(strip.size), 0.0
+    for text, colour in [("corners of what the network sees:", None), *zip(CORNER_NAMES, CORNERS, strict=True)]:
+        if colour:
+            layer.dot(torch.tensor([left + look.dot * 1.75, middle]), colour, look.dot)
+            left += look.dot * 3.5 + look.text * 0.4
+        left += write(strip, (left, middle), text, size=look.text - 1, fill=MUTED, anchor="lm") + look.text
+    return layer.onto(strip)
+
+
+def progress(text: str, note: str, share: float, *, width: int, look: Look) -> Image.Image:
+    """Draw a counter at the left, a note at the right and below them a strip of which ``share`` is filled."""
+    strip, thick = Image.new("RGB", (width, round(look.text * 2.8)), PAGE), max(4, look.text // 3)
+    write(strip, (0, look.text * 1.35), text, size=look.text, anchor="lm", bold=True)
+    write(strip, (width, look.text * 1.35), note, size=look.text, fill=MUTED, anchor="rm")
+    draw, top = ImageDraw.Draw(strip), strip.height - thick
+    draw.rectangle((0, top, width, strip.height), fill=RULE)
+    if share > 0:
+        draw.rectangle((0, top, max(1, round(width * share)), strip.height), fill=WINDOWS[0])
+    return strip
+
+
+def stack(parts: Sequence[Image.Image], look: Look) -> Image.Image:
+    """Put ``parts`` of equal width below each other on a white page."""
+    border = round(look.gap * 1.2)
+    page = Image.new("RGB", (max(part.width for part in parts) + 2 * border, sum(part.height for part in parts) + 2 * border), PAGE)
+    top = border
+    for part in parts:
+        page.paste(part, (border, top))
+        top += part.height
+    return page
+
+
+def pick(views: Sequence[View], index: int) -> list[View]:
+    """Take one image's part of each view, without the batch axis."""
+    return [View(view.grid[index].detach(), view.output[index].detach(), view.align_corners) for view in views]

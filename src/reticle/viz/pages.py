@@ -1,0 +1,132 @@
+"""Which picture does one make of a batch, of a training, of a moving input? One page, or one page a moment."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxtyping import Float, Int
+from PIL import Image
+from torch import Tensor
+
+from ..checks import check_shape
+from .cards import View, card, legend, pick, progress, stack, table, verdict
+from .outline import is_bent, overshoot, window_pixels
+from .panel import Look
+
+GRID_LINES = 7
+
+
+class Snapshot(NamedTuple):
+    """What a network did at one step of its training: its transformers' ``views``, and the classes that it predicted, ``(B,)``."""
+
+    step: int
+    views: Sequence[View]
+    predictions: Int[Tensor, "b"] | None = None
+
+
+def window_picture(
+    images: Float[Tensor, "b c h w"],
+    views: Sequence[View],
+    *,
+    labels: Int[Tensor, "b"] | None = None,
+    predictions: Int[Tensor, "b"] | None = None,
+    columns: int = 2,
+    side: int = 168,
+) -> Image.Image:
+    """Draw each image with the sampled windows on it, beside it what came out, below both the true and the predicted class.
+
+    Args:
+        images: one or three channels, values in [0, 1].
+        views: one for each transformer that reads the images.
+        columns: how many images side by side.
+        side: length in pixels of an enlarged image's longer side.
+    Raises:
+        ValueError: shapes do not fit, or the number of channels is not 1 or 3.
+    """
+    look = _look(images, views, side=side)
+    page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns)
+    return stack([page, legend(page.width, look)], look)
+
+
+def evolution_frames(
+    images: Float[Tensor, "b c h w"],
+    snapshots: Sequence[Snapshot],
+    *,
+    labels: Int[Tensor, "b"] | None = None,
+    total: int | None = None,
+    columns: int = 2,
+    side: int = 126,
+) -> list[Image.Image]:
+    """Draw what the transformers did to the same ``images`` at each snapshot, with a counter and a strip that fills up to ``total`` steps.
+
+    Raises:
+        ValueError: shapes do not fit, or there is no snapshot.
+    """
+    if not snapshots:
+        raise ValueError("reticle.viz.evolution_frames: `snapshots` must hold at least one; got none.")
+    look = _look(images, [view for snapshot in snapshots for view in snapshot.views], side=side)
+    total = total or max(snapshot.step for snapshot in snapshots)
+    frames = []
+    for step, views, predictions in snapshots:
+        page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns)
+        note = "before training" if step == 0 else _score(labels, predictions)
+        counter = progress(f"step {step:,} / {total:,}", note, step / max(total, 1), width=page.width, look=look)
+        frames.append(stack([page, counter], look))
+    return frames
+
+
+def moving_frames(
+    images: Float[Tensor, "t c h w"],
+    views: Sequence[View],
+    *,
+    label: int | None = None,
+    predictions: Int[Tensor, "t"] | None = None,
+    side: int = 210,
+) -> list[Image.Image]:
+    """Draw one frame for each of ``images``, the moments of one input that moves: the input at the left, the output at the right."""
+    look = _look(images, views, side=side)
+    frames = []
+    for index, image in enumerate(images):
+        captions = verdict(label, _at(predictions, index))
+        moment = card(image, pick(views, index), look, captions=captions)
+        frames.append(stack([table([moment], look, columns=1, heads=_heads(views, "in", "out"))], look))
+    return frames
+
+
+def _table(
+    images: Tensor, views: Sequence[View], look: Look, *, labels: Tensor | None, predictions: Tensor | None, columns: int
+) -> Image.Image:
+    cards = [
+        card(image, pick(views, index), look, captions=verdict(_at(labels, index), _at(predictions, index)))
+        for index, image in enumerate(images)
+    ]
+    return table(cards, look, columns=columns, heads=_heads(views, "input", "network sees"))
+
+
+def _heads(views: Sequence[View], first: str, others: str) -> list[str]:
+    if len(views) == 1:
+        return [first, others]
+    return [first, *(f"{others} {number}" for number in range(1, len(views) + 1))]
+
+
+def _look(images: Tensor, views: Sequence[View], *, side: int) -> Look:
+    check_shape("reticle.viz", "images", images, "B C H W")
+    if images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"reticle.viz: `images` must hold at least one image of one or three channels; got {tuple(images.shape)}.")
+    for view in views:
+        check_shape("reticle.viz", "grid", view.grid, "B H W 2", B=len(images))
+        check_shape("reticle.viz", "output", view.output, "B C H W", B=len(images), C=images.shape[1])
+    size = images.shape[-2:]
+    beyond = [overshoot(window_pixels(view.grid, size, align_corners=view.align_corners), size) for view in views]
+    # room for the dots always, and for windows that look past the image, up to a third of it
+    margin = min(max([0.06, *(share + 0.05 for share in beyond)]), 0.34)
+    return Look(side, margin, GRID_LINES if any(is_bent(view.grid) for view in views) else 0)
+
+
+def _at(classes: Tensor | None, index: int) -> int | None:
+    return None if classes is None else int(classes[index])
+
+
+def _score(labels: Tensor | None, predictions: Tensor | None) -> str:
+    if labels is None or predictions is None:
+        return ""
+    return f"{int((labels.cpu() == predictions.cpu()).sum())} of {len(labels)} right"

@@ -1,0 +1,51 @@
+"""What do all pictures share? Colours, fonts, and the way from a tensor to pixels."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+PAGE, MARGIN, INK, MUTED, RULE = "#ffffff", "#e6e8eb", "#1f2328", "#5f6773", "#c9ced6"
+RIGHT, WRONG = "#00704f", "#b34700"  # Okabe and Ito's green and vermilion, darkened until text on white reads well
+# Okabe and Ito's palette: told apart with any kind of colour vision
+WINDOWS = ("#e69f00", "#cc79a7", "#56b4e9", "#009e73")  # the outline of each parallel transformer
+CORNERS = ("#d55e00", "#56b4e9", "#f0e442", "#009e73")
+CORNER_NAMES = ("top left", "top right", "bottom right", "bottom left")
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2328")
+
+
+@cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return the DejaVu Sans that matplotlib brings along, ``size`` pixels high."""
+    import matplotlib
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), size)
+
+
+def write(
+    page: Image.Image, xy: tuple[float, float], text: str, *, size: int, fill: str = INK, anchor: str = "mm", bold: bool = False
+) -> float:
+    """Write one line of ``text`` on ``page`` and return its length; ``anchor`` is Pillow's two letters (``mm``: centred on ``xy``)."""
+    draw, face = ImageDraw.Draw(page), font(size, bold=bold)
+    draw.text(xy, text, fill=fill, font=face, anchor=anchor)
+    return draw.textlength(text, font=face)
+
+
+def zoom_to(size: tuple[int, int], target: int) -> float:
+    """Return the factor that makes the longer side about ``target`` pixels: whole when enlarging, so that pixels stay square."""
+    longer = max(size)
+    return max(1, round(target / longer)) if longer <= target else target / longer
+
+
+def to_picture(image: Tensor, target: int) -> Image.Image:
+    """Enlarge ``image`` ``(C, H, W)``, values in [0, 1], one or three channels, crisply to about ``target`` pixels."""
+    pixels = torch.nan_to_num(image.detach().float().cpu(), nan=0.0).clamp(0, 1).mul(255).round().byte()
+    rgb = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+    picture, (height, width) = Image.fromarray(np.ascontiguousarray(rgb)), image.shape[-2:]
+    zoom = zoom_to((height, width), target)
+    size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
+    return picture.resize(size, Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.BOX)
