@@ -1,0 +1,45 @@
+"""How does a file come from the net into the user's cache? From the first mirror that gives the right bytes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pooch
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+
+def fetch(name: str, *, md5: str, mirrors: Sequence[str], folder: Path) -> Path:
+    """Return ``folder / name``, downloaded if it is not there or has another checksum than ``md5``.
+
+    Raises:
+        FileNotFoundError: no mirror gave the right file; says what each answered.
+    """
+    answers = []
+    for mirror in mirrors:
+        bar = pooch.HTTPDownloader(progressbar=_Bar(name), chunk_size=2**16)
+        try:
+            return Path(pooch.retrieve(mirror + name, f"md5:{md5}", name, folder, downloader=bar))
+        except (OSError, ValueError) as error:  # no network, no such file, no room; or wrong bytes
+            answers.append(f"\n    {mirror}{name}: {error}")
+    raise FileNotFoundError(f"{name} must be downloaded once, and could not be:{''.join(answers)}")
+
+
+class _Bar:
+    """What pooch asks of a progress bar, drawn by rich."""
+
+    total: int | None = None
+
+    def __init__(self, name: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self.progress = Progress(*columns, console=Console(stderr=True))
+        self.task = self.progress.add_task(name, total=None)
+
+    def update(self, count: int) -> None:
+        self.progress.start()
+        self.progress.update(self.task, advance=count, total=self.total)
+
+    def reset(self) -> None:
+        self.progress.update(self.task, completed=0)
+
+    def close(self) -> None:
+        self.progress.stop()
