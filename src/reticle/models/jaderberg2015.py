@@ -109,12 +109,13 @@ class STFCN(nn.Module):
 class STCNN(nn.Module):
     """A :class:`CNN` behind a spatial transformer whose localiser looks at the image at half resolution.
 
-    The localiser: average over 2×2, convolution of 20 filters 5×5, max-pooling by 2, convolution of 20 filters 5×5, 20 units.
+    The localiser: average over 2×2, convolution 5×5, max-pooling by 2, convolution 5×5, 20 units.
 
     Args:
         input_shape: ``(C, H, W)`` of an image.
         num_classes: number of logits.
         filters: number of filters of the classifier's layers.
+        localizer_filters: number of filters of the localiser's convolutions.
         transform: a registered name, or ``{name: .., **arguments}``.
         sampler: further arguments of :class:`reticle.SpatialTransformer`: output_size, antialias, align_corners, mode, ...
     """
@@ -125,16 +126,17 @@ class STCNN(nn.Module):
         num_classes: int = 10,
         *,
         filters: int = 32,
+        localizer_filters: int = 20,
         transform: str | Mapping[str, Any] = "affine",
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         convolutions = nn.Sequential(
             nn.AvgPool2d(2),
-            nn.Conv2d(input_shape[0], 20, 5),
+            nn.Conv2d(input_shape[0], localizer_filters, 5),
             nn.ReLU(),
             nn.MaxPool2d(2),
-            nn.Conv2d(20, 20, 5),
+            nn.Conv2d(localizer_filters, localizer_filters, 5),
             nn.ReLU(),
             nn.Flatten(),
         )
