@@ -1,0 +1,108 @@
+"""How does a recipe become data, a model and an optimizer? Names are looked up, arguments are checked before anything runs."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from .checkpoint import load_checkpoint
+from .data import DATASETS
+from .models import MODELS
+from .modules import SpatialTransformer
+from .recipe import Recipe, load
+from .registry import Registry
+from .runs import Run
+from .schema import Part, suggest
+
+OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
+OPTIMIZERS.register("sgd")(torch.optim.SGD)
+OPTIMIZERS.register("adam")(torch.optim.Adam)
+OPTIMIZERS.register("adamw")(torch.optim.AdamW)
+
+
+def build_data(recipe: Recipe, *, data_dir: Path | None = None) -> Any:
+    """The data of ``recipe``; its files are looked for in ``data_dir``, if given."""
+    given = {} if data_dir is None else {"data_dir": data_dir}
+    return _make(DATASETS, recipe.data, "data", given=given)
+
+
+def build_model(recipe: Recipe, data: Any) -> nn.Module:
+    """The model of ``recipe`` for images of ``data``, with weights drawn from the seed of the recipe."""
+    torch.manual_seed(recipe.seed)
+    model: nn.Module = _make(MODELS, recipe.model, "model", given={"input_shape": data.input_shape, "num_classes": data.num_classes})
+    return model
+
+
+def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of ``recipe``; the localizers form a group of their own, whose ``lr_scale`` is ``train.localizer_lr``."""
+    transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
+    inside = {id(p) for transformer in transformers for p in transformer.localizer.parameters()}
+    groups = [
+        {"params": [p for p in model.parameters() if id(p) not in inside], "lr_scale": 1.0},
+        {"params": [p for p in model.parameters() if id(p) in inside], "lr_scale": recipe.train.localizer_lr},
+    ]
+    given = {"params": [group for group in groups if group["params"]], "lr": recipe.train.lr}
+    optimizer: torch.optim.Optimizer = _make(OPTIMIZERS, recipe.optimizer, "optimizer", given=given)
+    return optimizer
+
+
+def load_run(run: Run, *, data_dir: Path | None = None) -> tuple[Recipe, Any, nn.Module]:
+    """The recipe, the data and the model of a run, in evaluation mode, with its final weights, or those of its checkpoint if it still goes on.
+
+    Raises:
+        FileNotFoundError: this is not a run, or it has no weights yet.
+    """
+    if not run.recipe.exists():
+        raise FileNotFoundError(f"run must be a folder that `reticle train` wrote; got '{run.path}', which has no recipe.yaml.")
+    recipe = load(run.recipe)
+    if not run.weights.exists() and not run.checkpoint.exists():
+        raise FileNotFoundError(f"{run.path}: has no weights yet.\n  Wait for its first checkpoint, or go on with --resume.")
+    data = build_data(recipe, data_dir=data_dir)
+    model = build_model(recipe, data)
+    model.load_state_dict(load_file(run.weights) if run.weights.exists() else load_checkpoint(run.checkpoint)["model"])
+    return recipe, data, model.eval()
+
+
+def _make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, Any]) -> Any:
+    """Call what ``part`` names with its arguments and the ``given`` ones, which a recipe may not set."""
+    thing = _look_up(registry, part.name, where)
+    parameters = inspect.signature(thing).parameters
+    known = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD and name not in given]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in part.args:
+        if name in given or not (takes_any or name in known):
+            raise ValueError(f"{where}.{name}: {part.name!r} has no argument {name!r}. {suggest(name, known)}")
+    for name in known:
+        p = parameters[name]
+        if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and name not in part.args:
+            raise ValueError(f"{where}.{name}: is missing; {part.name!r} needs it.")
+    try:
+        return thing(**given, **{name: _as_tuples(value) for name, value in part.args.items()})
+    except TypeError as error:
+        # a thing inside may have been given an argument that it has not: a fault of the recipe
+        if "keyword argument" not in str(error):
+            raise
+        raise ValueError(f"{where}: {error}.") from error
+
+
+def _look_up(registry: Registry[Any], name: str, where: str) -> Any:
+    """A registered thing; or, for ``my_package.nets:Net``, one of somebody else's."""
+    if ":" not in name:
+        return registry[name]
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{where}.name: {name!r} must be importable as module:name; {error}.") from None
+
+
+def _as_tuples(value: Any) -> Any:
+    """YAML has lists only; sizes and the like are tuples in Python."""
+    if isinstance(value, dict):
+        return {key: _as_tuples(item) for key, item in value.items()}
+    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value

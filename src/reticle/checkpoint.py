@@ -1,0 +1,55 @@
+"""How is the state of a training kept, so that it always loads, and is never a diverged one?"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from .atomic import write_atomically
+
+
+def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
+    """Write ``tensors`` as safetensors, atomically."""
+    # safetensors refuses tensors that share memory, such as the weights of a layer used twice
+    write_atomically(file, save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}))
+
+
+def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` (tensors, numbers, text, and dicts and lists of them), atomically.
+
+    Raises:
+        FloatingPointError: a tensor holds NaN or infinity; the last good checkpoint stays.
+        OSError: the disk is full; the last good checkpoint stays.
+    """
+    if bad := _not_finite(state):
+        raise FloatingPointError(f"the training state is not finite ({bad}); it is not saved.\n  The last good checkpoint stays: {file}")
+    memory = io.BytesIO()
+    # through memory: torch's own file writer answers a full disk with a crash of its destructor
+    torch.save(state, memory)
+    write_atomically(file, memory.getvalue())
+
+
+def load_checkpoint(file: Path) -> dict[str, Any]:
+    """Read what :func:`save_checkpoint` wrote, onto the CPU.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{file}: must be a checkpoint; it is damaged ({reason}).\n  Delete it to train again from the start.") from None
+    return state
+
+
+def _not_finite(state: Any, path: str = "") -> str:
+    """The path of the first tensor in ``state`` that holds NaN or infinity, or nothing."""
+    if isinstance(state, Tensor):
+        return path if not bool(state.isfinite().all()) else ""
+    children = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list | tuple) else ()
+    return next((bad for key, child in children if (bad := _not_finite(child, f"{path}.{key}" if path else str(key)))), "")

@@ -1,0 +1,161 @@
+"""The command line: ``reticle --help``. Torch is imported when a command runs, so that help comes at once."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
+Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+Folders = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
+Changes = Annotated[
+    tyro.conf.UseAppendAction[tuple[str, ...]],
+    tyro.conf.arg(name="set", metavar="KEY=VALUE", help="change any value of the recipe, such as train.lr=0.1"),
+]
+DataDir = Annotated[Path | None, tyro.conf.arg(metavar="DIR", help="where the data's files are looked for first")]
+Out = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
+
+
+def info() -> None:
+    """What is installed, and which backend does what and why not."""
+    from .info import describe
+
+    print(describe())
+
+
+def recipes() -> None:
+    """Every experiment: the paper's number, the measured one, and what it costs."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from .results import overview
+
+    header, *rows = overview()
+    table = Table(*header, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def train(
+    recipe: Name,
+    /,
+    changes: Changes = (),
+    smoke: bool = False,
+    out: Out = None,
+    resume: bool = False,
+    data_dir: DataDir = None,
+    tensorboard: bool = False,
+) -> None:
+    """Train a recipe; the result, the weights and the pictures go to runs/<recipe>/<seed>/.
+
+    Args:
+        recipe: a name that `reticle recipes` lists, or the path of a YAML file of your own.
+        smoke: the recipe's own trial of a few seconds.
+        out: another folder for the run.
+        resume: go on with the run that is there.
+        tensorboard: write for TensorBoard, too.
+    """
+    from .recipe import load
+
+    loaded = load(recipe, smoke=smoke, overrides=changes)
+    folder = out or Path("runs", "smoke" if loaded.is_smoke else "", loaded.name, str(loaded.seed))
+
+    from .show import show_run
+    from .train import fit
+
+    try:
+        result = fit(loaded, folder, resume=resume, data_dir=data_dir, tensorboard=tensorboard)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; to go on: reticle {_quoted(sys.argv[1:])}{'' if resume else ' --resume'}") from None
+    if _is_first():
+        print(f"{result.metric} {result.value:.2f} after {result.steps:,} steps, {result.num_params:,} parameters, {result.seconds:,.0f} s")
+        for file in show_run(folder, data_dir=data_dir):
+            print(file)
+
+
+def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
+    """Measure the test error of a run, finished or not.
+
+    Args:
+        run: a folder that `reticle train` wrote.
+    """
+    from .build import load_run
+    from .evaluation import accuracy
+    from .parallel import processes
+    from .runs import Run
+
+    recipe, data, model = load_run(Run(run), data_dir=data_dir)
+    with processes() as place:
+        images, labels = data.test_set(device=place.device)
+        right = accuracy(model.to(place.device), images, labels, place=place)
+    if _is_first():
+        print(f"{recipe.name}, seed {recipe.seed}: test error {100 * (1 - right):.2f} % of {len(labels):,} images")
+
+
+def show(run: Folder, /, data_dir: DataDir = None) -> None:
+    """Draw what a run learned to look at, into its folder pictures/.
+
+    Args:
+        run: a folder that `reticle train` wrote.
+    """
+    from .show import show_run
+
+    for file in show_run(run, data_dir=data_dir):
+        print(file)
+
+
+def keep(runs: Folders, /, out: Out = None) -> None:
+    """Merge complete runs, one per seed, into the result that is committed beside the recipe.
+
+    Args:
+        runs: folders that `reticle train` wrote.
+        out: another file for the result.
+    """
+    from . import results
+
+    print(results.keep(runs, out=out))
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {"info": info, "recipes": recipes, "train": train, "eval": evaluate, "show": show, "keep": keep}
+
+
+def main() -> None:
+    """Run the command line; a fault of the user's is one message and exit code 2, never a traceback (unless ``RETICLE_TRACEBACK`` is set)."""
+    try:
+        args, config = _one_set_each(sys.argv[1:]), (tyro.conf.FlagCreatePairsOff,)
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="reticle", description="Learnable warps for PyTorch.", args=args, config=config)
+    except (ValueError, TypeError, NotImplementedError, OSError, FloatingPointError) as error:
+        if os.environ.get("RETICLE_TRACEBACK"):
+            raise
+        # each process of torchrun meets the same error: one speaks
+        if _is_first():
+            print(f"reticle: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as stop:
+        print(f"reticle: {stop}" if _is_first() else "", file=sys.stderr)
+        sys.exit(130)
+
+
+def _one_set_each(args: list[str]) -> list[str]:
+    """``--set a=1 b=2`` as ``--set a=1 --set b=2``: both ways of writing several changes mean the same."""
+    out: list[str] = []
+    inside = False
+    for arg in args:
+        inside = arg == "--set" or (inside and "=" in arg and not arg.startswith("-"))
+        out += ["--set", arg] if inside and arg != "--set" and out[-1] != "--set" else [arg]
+    return out
+
+
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _quoted(args: list[str]) -> str:
+    import shlex
+
+    return shlex.join(args)

@@ -1,0 +1,41 @@
+"""What is installed here, and which backend computes what, and why not another?"""
+
+import platform
+
+import torch
+
+from .machine import commit, hardware
+from .sampling import MODES, PADDING_MODES
+from .sampling.backends import BACKENDS, Spec
+
+
+def describe() -> str:
+    """Versions, devices, and for each sampling mode the backend that images in float32 get."""
+    gpu = torch.device("cuda") if torch.cuda.is_available() else None
+    lines = [
+        f"reticle   {commit()}",
+        f"python    {platform.python_version()}",
+        f"torch     {torch.__version__}",
+        f"processor {hardware(torch.device('cpu'))}, {torch.get_num_threads()} threads",
+        f"gpu       {hardware(gpu) if gpu else 'none'}",
+        "",
+        "backend of 2-D images in float32, by mode and padding mode:",
+    ]
+    for mode in MODES:
+        lines += _lines(mode, gpu or torch.device("cpu"))
+    return "\n".join(lines)
+
+
+def _lines(mode: str, device: torch.device) -> list[str]:
+    """One line for each backend that is chosen; what stands before it in the order says why it is not."""
+    chosen: dict[str, list[str]] = {}
+    for padding_mode in PADDING_MODES:
+        reasons = []
+        spec = Spec(device.type, torch.float32, 2, mode, padding_mode, False)
+        for backend in BACKENDS:
+            why = backend.refuses(spec)
+            if why is None:
+                break
+            reasons.append(f"{backend.name} {why}")
+        chosen.setdefault("; ".join([backend.name, *reasons]), []).append(padding_mode)
+    return [f"  {mode:<10}{', '.join(paddings):<45}{text}" for text, paddings in chosen.items()]

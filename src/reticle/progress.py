@@ -1,0 +1,53 @@
+"""How far is the training, and how well does it go? A bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class TrainingBar:
+    """Shows step, loss, accuracy, images/s and time left, on stderr. Silent in all processes but the first."""
+
+    def __init__(self, name: str, *, steps: int, start: int, silent: bool) -> None:
+        self.steps, self.silent = steps, silent
+        console = Console(stderr=True, quiet=silent)
+        self.live = console.is_terminal and not silent
+        left = TimeRemainingColumn()
+        columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn(), TextColumn("left"), left)
+        self.bar = Progress(*columns, console=console, disable=not self.live)
+        self.task = self.bar.add_task(name, total=steps, completed=start, state="")
+        self.spoken = time.monotonic()
+
+    def __enter__(self) -> "TrainingBar":
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def advance(self, step: int) -> None:
+        """The run has made ``step`` updates."""
+        self.bar.update(self.task, completed=step)
+
+    def tell(self, record: dict[str, float]) -> None:
+        """Show the numbers of a line of the metrics."""
+        error = record.get("test_error")
+        if error is not None:
+            self._say(f"step {record['step']:,} of {self.steps:,}: test error {error:.2f} %")
+            return
+        state = f"loss {record['loss']:.4f}  accuracy {record['accuracy']:.1%}  {record['images_per_s']:,.0f} images/s"
+        self.bar.update(self.task, state=state)
+        if not self.live and time.monotonic() - self.spoken > SECONDS_BETWEEN_LINES:
+            self._say(f"step {record['step']:,} of {self.steps:,}: {state}")
+
+    def _say(self, text: str) -> None:
+        self.spoken = time.monotonic()
+        if self.live:
+            self.bar.console.print(text, highlight=False)
+        elif not self.silent:
+            print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,168 @@
+"""What is an experiment? Data: one YAML file with the protocol, and the number that stands in print, as frozen dataclasses."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .schema import At, Part, at_least, build, plain
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the experiment stands in print, and the number printed there (``None``: in no paper)."""
+
+    cite: str
+    where: str
+    metric: str = "error_percent"
+    reported: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How long and how fast. ``schedule`` maps a step to the factor on the learning rate from there on; the factors multiply up."""
+
+    steps: int = at_least(1)
+    batch_size: int = at_least(1)
+    lr: float = at_least(0)
+    localizer_lr: float = at_least(0, 1.0)
+    schedule: dict[int, float] = field(default_factory=dict)
+    log_every: int = at_least(1, 100)
+    eval_every: int = at_least(1, 5_000)
+    checkpoint_every: int = at_least(1, 1_000)
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of the update that follows ``step`` updates.
+
+        >>> Train(steps=30, batch_size=1, lr=0.5, schedule={10: 0.5, 20: 0.1}).lr_at(20)
+        0.025
+        """
+        lr = self.lr
+        for start, factor in self.schedule.items():
+            lr *= factor if step >= start else 1.0
+        return lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One experiment. ``data``, ``model`` and ``optimizer`` name registered things; ``smoke`` holds the changes for a trial of seconds."""
+
+    name: str
+    source: Source
+    seed: int = at_least(0)
+    data: Part
+    model: Part
+    optimizer: Part
+    train: Train
+    smoke: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_smoke(self) -> bool:
+        """Whether the ``smoke`` changes have been made."""
+        return bool(self.smoke) and self == changed(self, self.smoke, "smoke")
+
+
+def names() -> list[str]:
+    """The recipes that ship with the package: ``["digits/rts_clutter_cnn", ...]``."""
+    return sorted(name_of(file) for file in RECIPES.rglob("*.yaml"))
+
+
+def name_of(file: Path) -> str:
+    """The name of the recipe in ``file``: its path below the package's recipes, or, for a file of the user's own, its stem."""
+    inside = file.resolve().is_relative_to(RECIPES.resolve())
+    return file.resolve().relative_to(RECIPES.resolve()).with_suffix("").as_posix() if inside else file.stem
+
+
+def find(recipe: str | Path) -> Path:
+    """The file of ``recipe``: a name from :func:`names`, or a path.
+
+    Raises:
+        FileNotFoundError: there is no such file; the message names the nearest recipes.
+    """
+    for file in (RECIPES / f"{recipe}.yaml", Path(recipe)):
+        if file.is_file():
+            return file
+    near = get_close_matches(str(recipe), names(), n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`reticle recipes` lists those of the package."
+    raise FileNotFoundError(f"recipe must be a known name or the path of a YAML file; got '{recipe}'.\n  {hint}")
+
+
+def load(recipe: str | Path, *, smoke: bool = False, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe; then make its own ``smoke`` changes, if asked; then the ``overrides``, such as ``"train.lr=0.1"``.
+
+    Raises:
+        FileNotFoundError: no such recipe.
+        ValueError: damaged YAML, an unknown or missing key, a value of the wrong type; the message says where.
+    """
+    file = find(recipe)
+    loaded = build(Recipe, {"name": name_of(file)} | _read(file), At(str(file)))
+    if smoke and not loaded.smoke:
+        raise ValueError(f"{file}: has no `smoke` part.\n  Add one, such as `smoke: {{train.steps: 2}}`.")
+    if smoke:
+        loaded = changed(loaded, loaded.smoke, f"{file}: smoke")
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError(f"--set must be key=value, such as train.lr=0.1; got {text!r}.")
+        loaded = changed(loaded, {key: _parse(value, f"--set {text}")}, f"--set {text}")
+    return loaded
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
+    """``recipe`` with new values at dotted paths; ``source`` says in errors where the changes come from."""
+    raw = copy.deepcopy(plain(recipe))
+    for path, value in changes.items():
+        *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
+        node = raw
+        for depth, key in enumerate(parents):
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                inside = ".".join(map(str, parents[: depth + 1]))
+                raise ValueError(f"{source}: {inside}: must be a mapping to hold {last!r}; got {node!r}.\n  Write {inside}={{name: {node}, {last}: ...}}.")
+        node[last] = value
+    return build(Recipe, raw, At(source))
+
+
+def dump(recipe: Recipe) -> str:
+    """The complete recipe as YAML, defaults included; :func:`load` reads back its equal."""
+    return yaml.safe_dump(plain(recipe), sort_keys=False, allow_unicode=True)
+
+
+def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
+    """What changed: ``{"train.steps": (150000, 2)}``; ``None`` stands for an absent key."""
+    a, b = _flat(plain(old)), _flat(plain(new))
+    return {path: (a.get(path), b.get(path)) for path in a | b if a.get(path) != b.get(path)}
+
+
+def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+    """``{"train.steps": 2, ...}``: two levels, so that each path can be given to ``--set`` with its whole value."""
+    deep = {key: value for key, value in tree.items() if isinstance(value, dict)}
+    return {k: v for k, v in tree.items() if k not in deep} | {f"{k}.{below}": v for k, part in deep.items() for below, v in part.items()}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: must be a text file in UTF-8; {error}.") from None
+    raw = _parse(text, str(file))
+    if not isinstance(raw, dict):
+        raise ValueError(f"{file}: must be a mapping (key: value); got {type(raw).__name__}.")
+    return raw
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ValueError(f"{source}: must be valid YAML; {error.problem}{place}.") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source}: must be valid YAML; {' '.join(str(error).split())}.") from None

@@ -1,0 +1,204 @@
+"""What was measured, and how does it stand beside the paper? Written by runs, never by hand."""
+
+import json
+import shlex
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .atomic import write_atomically
+from .recipe import RECIPES, Recipe, differences, load, names
+from .runs import Run
+from .schema import At, build, plain
+
+NOT_YET = "not yet run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One run's number, and what is needed to judge it and to get it again."""
+
+    recipe: str
+    seed: int
+    metric: str
+    value: float
+    num_params: int
+    steps: int
+    schedule: dict[str, Any]
+    changes: dict[str, Any]
+    smoke: bool
+    seconds: float
+    hardware: str
+    threads: int
+    processes: int
+    torch: str
+    commit: str
+    date: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What several seeds of one experiment gave: committed as ``<experiment>.result.json`` beside its recipe."""
+
+    recipe: str
+    metric: str
+    mean: float
+    sd: float | None
+    runs: list[dict[str, Any]]
+    num_params: int
+    steps: int
+    schedule: dict[str, Any]
+    changes: dict[str, Any]
+
+    @property
+    def value(self) -> str:
+        """Mean and standard deviation over the seeds: ``0.71 ± 0.03``."""
+        spread = "" if self.sd is None else f" ± {self.sd:.2f}"
+        return f"{self.mean:.2f}{spread}"
+
+    @property
+    def minutes(self) -> float:
+        """Mean duration of a run."""
+        return statistics.fmean(run["seconds"] for run in self.runs) / 60
+
+
+def schedule_of(recipe: Recipe) -> dict[str, Any]:
+    """The part of ``recipe`` that decides how long and how fast it trains."""
+    train = recipe.train
+    steps = {str(step): factor for step, factor in train.schedule.items()}
+    return {"optimizer": plain(recipe.optimizer), "batch_size": train.batch_size, "lr": train.lr, "localizer_lr": train.localizer_lr, "factors": steps}
+
+
+def changes_of(recipe: Recipe) -> dict[str, Any]:
+    """What was changed against the recipe of that name in the package; the seed does not count."""
+    if recipe.name not in names():
+        return {}
+    changes = differences(load(recipe.name), recipe)
+    return {path: new for path, (_, new) in changes.items() if path != "seed"}
+
+
+def write_result(run: Run, result: Result) -> None:
+    """Declare ``run`` complete."""
+    write_atomically(run.result, json.dumps(plain(result), indent=2) + "\n")
+
+
+def read_result(run: Run) -> Result:
+    """The result of a complete run.
+
+    Raises:
+        FileNotFoundError: the run is not complete.
+    """
+    if not run.result.exists():
+        raise FileNotFoundError(f"{run.path}: must be a complete run; it has no result.json.\n  Finish it with `reticle train ... --resume`.")
+    result: Result = build(Result, json.loads(run.result.read_text(encoding="utf-8")), At(str(run.result)))
+    return result
+
+
+def keep(runs: Sequence[str | Path], *, out: Path | None = None) -> Path:
+    """Merge complete runs of one recipe, one per seed, into its ``<experiment>.result.json``; return that file.
+
+    Args:
+        runs: the folders of the runs.
+        out: the file to write; beside the recipe of the package if None.
+    Raises:
+        FileNotFoundError: a run is not complete.
+        ValueError: a run is a smoke run, a seed comes twice, the runs differ in their recipes, or the recipe is not of the package.
+    """
+    folders = [Run(Path(run)) for run in runs]
+    results = [read_result(run) for run in folders]
+    _check_one_experiment(folders, results)
+    first = results[0]
+    if out is None and first.recipe not in names():
+        raise ValueError(f"keep: `out` must be given, as {first.recipe!r} is not a recipe of the package.\n  Say --out {first.recipe}.result.json")
+    values = [result.value for result in results]
+    kept = Kept(
+        recipe=first.recipe,
+        metric=first.metric,
+        mean=statistics.fmean(values),
+        sd=statistics.stdev(values) if len(values) > 1 else None,
+        runs=[_own(result) for result in sorted(results, key=lambda result: result.seed)],
+        num_params=first.num_params,
+        steps=first.steps,
+        schedule=first.schedule,
+        changes=first.changes,
+    )
+    file = out or _kept_file(first.recipe)
+    write_atomically(file, json.dumps(plain(kept), indent=2) + "\n")
+    return file
+
+
+def kept_result(name: str) -> Kept | None:
+    """The committed result of a recipe of the package, if there is one."""
+    file = _kept_file(name)
+    if not file.exists():
+        return None
+    kept: Kept = build(Kept, json.loads(file.read_text(encoding="utf-8")), At(str(file)))
+    return kept
+
+
+def overview() -> list[tuple[str, ...]]:
+    """The rows that `reticle recipes` prints, headings first."""
+    rows = [("recipe", "paper", "measured", "minutes", "steps × batch, optimizer")]
+    for name in names():
+        recipe, kept = load(name), kept_result(name)
+        minutes = f"{kept.minutes:.1f}" if kept else ""
+        rows.append((name, _reported(recipe), kept.value if kept else NOT_YET, minutes, _training(recipe, kept)))
+    return rows
+
+
+def table(prefix: str = "", *, measured_only: bool = False) -> str:
+    """The recipes whose names start with ``prefix``, as a Markdown table: the paper's number beside the measured one."""
+    lines = ["| recipe | paper | measured | steps × batch, optimizer | command |", "| --- | --: | --: | --- | --- |"]
+    for name in (name for name in names() if name.startswith(prefix)):
+        recipe, kept = load(name), kept_result(name)
+        cells = (name, _reported(recipe), kept.value if kept else NOT_YET, _training(recipe, kept))
+        if kept or not measured_only:
+            lines.append(f"| {' | '.join(cells)} | `{command(name, kept.changes if kept else {})}` |")
+    return "\n".join(lines) + "\n"
+
+
+def command(name: str, changes: dict[str, Any]) -> str:
+    """The command line that runs recipe ``name`` with ``changes``."""
+    # YAML ends a bare scalar with a line of three dots
+    values = {path: yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip() for path, value in changes.items()}
+    return " ".join(["reticle train", name, *(f"--set {shlex.quote(f'{path}={value}')}" for path, value in values.items())])
+
+
+def _reported(recipe: Recipe) -> str:
+    return "" if recipe.source.reported is None else f"{recipe.source.reported:g}"
+
+
+def _training(recipe: Recipe, kept: Kept | None) -> str:
+    """The schedule as run, or, before there is a run, as the recipe has it: ``150,000 × 256, sgd lr 0.01``."""
+    schedule = kept.schedule if kept else schedule_of(recipe)
+    optimizer = schedule["optimizer"]
+    arguments = [f"{key} {value}" for key, value in optimizer.items() if key != "name" and value]
+    return f"{kept.steps if kept else recipe.train.steps:,} × {schedule['batch_size']}, {' '.join([optimizer['name'], 'lr', str(schedule['lr']), *arguments])}"
+
+
+def _own(result: Result) -> dict[str, Any]:
+    """What differs from run to run."""
+    kept = ("seed", "value", "seconds", "hardware", "threads", "processes", "torch", "commit", "date")
+    return {key: getattr(result, key) for key in kept}
+
+
+def _check_one_experiment(runs: list[Run], results: list[Result]) -> None:
+    if not runs:
+        raise ValueError("keep: `runs` must be one or more folders; got none.")
+    for run, result in zip(runs, results, strict=True):
+        if result.smoke:
+            raise ValueError(f"{run.path}: must not be a smoke run; its number means nothing.")
+        changes = {path: pair for path, pair in differences(load(runs[0].recipe), load(run.recipe)).items() if path != "seed"}
+        if changes:
+            raise ValueError(f"{run.path}: must be of the same recipe as {runs[0].path}; they differ in {', '.join(changes)}.")
+    seeds = [result.seed for result in results]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"keep: `runs` must have different seeds; got {seeds}.")
+
+
+def _kept_file(name: str) -> Path:
+    return RECIPES / f"{name}.result.json"

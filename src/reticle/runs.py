@@ -1,0 +1,93 @@
+"""What does a run's folder hold, and when may a run start, go on or be refused there?"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .atomic import append, write_atomically
+from .recipe import Recipe, differences, dump, load
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of one run: ``runs/<recipe>/<seed>/``."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The complete recipe, as run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: ``step``, ``loss``, ``accuracy`` (0 to 1), ``lr``, ``images_per_s``; or ``step``, ``test_error`` (percent)."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """All that is needed to go on."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The final weights."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def result(self) -> Path:
+        """The measured number; its presence says that the run is complete."""
+        return self.path / "result.json"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of what the transformer did to fixed images, by step."""
+        return self.path / "snapshots"
+
+    def prepare(self, recipe: Recipe, *, resume: bool) -> None:
+        """Make the folder ready for ``recipe``, new or to go on with.
+
+        Raises:
+            FileExistsError: a run is here already, and ``resume`` does not say to go on with it, or it is complete.
+            ValueError: the run that is here has another recipe.
+        """
+        if self.recipe.exists():
+            old = load(self.recipe)
+            if not (old.is_smoke and recipe.is_smoke and not resume):
+                self._refuse(old, recipe, resume=resume)
+                return
+            self._clear()
+        write_atomically(self.recipe, dump(recipe))
+
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics and snapshots of later steps: a resumed run writes them again."""
+        kept = [record for record in self.read_metrics() if record["step"] <= step]
+        write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+        for file in self.snapshots.glob("[0-9]*.safetensors"):
+            if int(file.stem) > step:
+                file.unlink()
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append one line to the metrics."""
+        append(self.metrics, json.dumps(record))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All lines of the metrics; a last line that a killed process left unfinished is left out."""
+        lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True) if self.metrics.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def _refuse(self, old: Recipe, recipe: Recipe, *, resume: bool) -> None:
+        """Raise if ``recipe`` must not run here."""
+        if changes := differences(old, recipe):
+            listed = ", ".join(f"{path}: {a} -> {b}" for path, (a, b) in changes.items())
+            raise ValueError(f"{self.path}: holds a run of another recipe ({listed}).\n  Choose another --out, or go on with the recipe.yaml that is there.")
+        if self.result.exists():
+            raise FileExistsError(f"{self.path}: holds a complete run.\n  Choose another --out or --set seed=..., or delete the folder to train again.")
+        if not resume:
+            raise FileExistsError(f"{self.path}: holds an unfinished run.\n  Go on with --resume, or choose another --out.")
+
+    def _clear(self) -> None:
+        files = (self.result, self.checkpoint, self.weights, self.metrics, *self.snapshots.glob("*.safetensors"), self.recipe)
+        for file in files:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""What does the transformer do to a few fixed images, from before training to its end? Kept for the pictures."""
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import write_tensors
+from .modules import SpatialTransformer
+from .runs import Run
+
+
+def snapshot_steps(steps: int, *, count: int = 30) -> set[int]:
+    """Before the first step, after the last, and about ``count`` in all, denser early, where more happens.
+
+    >>> sorted(snapshot_steps(100, count=5))
+    [0, 1, 5, 22, 100]
+    """
+    return {0, *(round(steps ** (i / (count - 2))) for i in range(count - 1))}
+
+
+def first_of_each(labels: Tensor, *, count: int = 6) -> Tensor:
+    """The indices of the first ``count`` test images of different classes."""
+    firsts = [int((labels == label).nonzero()[0]) for label in labels.unique()]
+    return torch.tensor(sorted(firsts)[:count])
+
+
+class Snapshots:
+    """Writes ``snapshots/<step>.safetensors``: theta, grid, output and prediction for fixed test images. Without a transformer: nothing."""
+
+    def __init__(self, run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> None:
+        self.run, self.model = run, model
+        self.transformer = getattr(model, "transformer", None)
+        chosen = first_of_each(labels)
+        self.images, self.labels = images[chosen], labels[chosen]
+
+    @torch.no_grad()
+    def write(self, step: int) -> None:
+        """Record what the transformer does now."""
+        if not isinstance(self.transformer, SpatialTransformer):
+            return
+        if step == 0:
+            write_tensors(self.run.snapshots / "images.safetensors", {"images": self.images, "labels": self.labels})
+        was_training = self.model.training
+        self.model.eval()
+        output, theta, grid = self.transformer.warp(self.images)
+        prediction = self.model(self.images).argmax(1)
+        self.model.train(was_training)
+        tensors = {"theta": theta, "output": output, "grid": grid.float(), "prediction": prediction}
+        write_tensors(self.run.snapshots / f"{step:07d}.safetensors", tensors)

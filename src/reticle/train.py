@@ -1,0 +1,204 @@
+"""How is a recipe trained? One loop: a killed run goes on to the same weights, bit for bit, as one that was never stopped."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .build import build_data, build_model, build_optimizer
+from .checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from .evaluation import METRICS, accuracy
+from .machine import commit, hardware
+from .parallel import Place, processes
+from .progress import TrainingBar
+from .recipe import Recipe
+from .results import Result, changes_of, schedule_of, write_result
+from .runs import Run
+from .snapshots import Snapshots, snapshot_steps
+from .watch import Watch
+
+
+def fit(recipe: Recipe, out: str | Path, *, resume: bool = False, data_dir: Path | None = None, tensorboard: bool = False) -> Result:
+    """Train ``recipe`` in the folder ``out``; return what was measured.
+
+    Args:
+        recipe: from :func:`reticle.recipe.load`.
+        out: the run's folder; see :class:`reticle.runs.Run` for what it will hold.
+        resume: go on with the run that is there, if there is one.
+        data_dir: where the data's files are looked for first.
+        tensorboard: write loss, accuracy and error for TensorBoard, too.
+    Raises:
+        FileExistsError: ``out`` holds a run, and ``resume`` is not given or the run is complete.
+        ValueError: the recipe names things or arguments that do not exist, or ``out`` holds a run of another recipe.
+        FloatingPointError: the loss or a θ is not finite any more.
+        OSError: the disk is full.
+    """
+    with processes() as place, torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
+        training = Training(recipe, Run(Path(out)), place, data_dir=data_dir)
+        training.start(resume=resume)
+        board = _tensorboard(training) if tensorboard and place.is_first else None
+        with TrainingBar(recipe.name, steps=recipe.train.steps, start=training.step, silent=not place.is_first) as bar:
+            training.loop(bar, board)
+        return training.finish()
+
+
+class Training:
+    """A recipe on its way: the model, the optimizer, and how far they are."""
+
+    def __init__(self, recipe: Recipe, run: Run, place: Place, *, data_dir: Path | None = None) -> None:
+        _check(recipe, place)
+        self.recipe, self.run, self.place = recipe, run, place
+        self.data = build_data(recipe, data_dir=data_dir)
+        self.test_set = self.data.test_set(device=place.device)
+        self.model = build_model(recipe, self.data).to(place.device)
+        self.optimizer = build_optimizer(recipe, self.model)
+        self.watch = Watch(self.model, place)
+        self.snapshots = Snapshots(run, self.model, *self.test_set)
+        self.step, self.seconds, self.test_error = 0, 0.0, 100.0
+        # loss, right answers and images since the last line of the metrics, summed on the device, so that no step waits for it
+        self.sums = torch.zeros(3, dtype=torch.float64, device=place.device)
+
+    def start(self, *, resume: bool) -> None:
+        """Prepare the folder, and go on from the checkpoint that is there."""
+        state = self.place.first(lambda: self._open(resume=resume))
+        if state:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.place.is_first:  # what is saved is the sum over all processes
+                self.sums.copy_(state["sums"])
+            self.step, self.seconds, self.test_error = state["step"], state["seconds"], state["test_error"]
+        self.network = self.place.spread(self.model)
+        self.clock = self.log_clock = time.perf_counter()
+
+    def loop(self, bar: TrainingBar, board: Any = None) -> None:
+        """Train to the end: update after update; now and then a line, an evaluation, a snapshot, a checkpoint."""
+        train, pictured = self.recipe.train, snapshot_steps(self.recipe.train.steps)
+        if self.step == 0:
+            self.place.first(lambda: self.snapshots.write(0))
+        while self.step < train.steps:
+            self.update()
+            bar.advance(self.step)
+            log, evaluate, checkpoint = (self._is_due(every) for every in (train.log_every, train.eval_every, train.checkpoint_every))
+            if log or evaluate or checkpoint:
+                self.watch.check(f"Start anew with a train.lr below {train.lr:g}, or a train.localizer_lr below {train.localizer_lr:g}.")
+            if log:
+                self._record(self.measure(), bar, board)
+            began = time.perf_counter()
+            if evaluate:
+                self._record(self.evaluate(), bar, board)
+            if self.step in pictured:
+                self.place.first(lambda: self.snapshots.write(self.step))
+            # last: what was recorded up to the step of a checkpoint is never missing
+            if checkpoint:
+                self.save()
+            self.log_clock += time.perf_counter() - began
+
+    def update(self) -> None:
+        """One step of the optimizer: a pure function of the weights, the seed and the number of the step."""
+        seed, train, place = self.recipe.seed, self.recipe.train, self.place
+        for group in self.optimizer.param_groups:
+            group["lr"] = train.lr_at(self.step) * group["lr_scale"]
+        images, labels = self.data.train_batch(
+            self.step, train.batch_size, seed=seed, rank=place.rank, world_size=place.world_size, device=place.device
+        )
+        # what the model draws, such as dropout, is the same after a resume, and different in every process
+        torch.manual_seed(int(np.random.SeedSequence([seed, self.step, place.rank]).generate_state(1)[0]))
+        self.model.train()
+        logits = self.network(images)
+        loss = F.cross_entropy(logits, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.watch.see(loss)
+        right = (logits.detach().argmax(1) == labels).sum()
+        self.sums += torch.stack([loss.detach() * len(labels), right, torch.full_like(right, len(labels))])
+        self.step += 1
+        self.watch.step = self.step
+
+    def measure(self) -> dict[str, float]:
+        """Loss and accuracy of the training since the last time, and its speed."""
+        loss, right, images = self.place.total(self.sums).tolist()
+        self.sums.zero_()
+        now = time.perf_counter()
+        speed = images / (now - self.log_clock)
+        self.log_clock = now
+        lr = self.recipe.train.lr_at(self.step - 1)
+        return {"step": self.step, "loss": loss / images, "accuracy": right / images, "lr": lr, "images_per_s": round(speed, 1)}
+
+    def evaluate(self) -> dict[str, float]:
+        """Percent of the test images that the model gets wrong."""
+        self.test_error = 100.0 * (1.0 - accuracy(self.model, *self.test_set, place=self.place))
+        return {"step": self.step, "test_error": self.test_error}
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "sums": self.place.total(self.sums)}
+        progress = {"step": self.step, "seconds": self._seconds(), "test_error": self.test_error}
+        self.place.first(lambda: save_checkpoint(self.run.checkpoint, state | progress))
+
+    def finish(self) -> Result:
+        """Write the weights and the result: the run is complete."""
+        result = self._result()
+        self.place.first(lambda: write_tensors(self.run.weights, self.model.state_dict()))
+        self.place.first(lambda: write_result(self.run, result))
+        return result
+
+    def _open(self, *, resume: bool) -> dict[str, Any] | None:
+        self.run.prepare(self.recipe, resume=resume)
+        state = load_checkpoint(self.run.checkpoint) if self.run.checkpoint.exists() else None
+        self.run.forget_after(state["step"] if state else -1)
+        return state
+
+    def _is_due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.recipe.train.steps
+
+    def _record(self, record: dict[str, float], bar: TrainingBar, board: Any) -> None:
+        if self.place.is_first:
+            self.run.log(record)
+        bar.tell(record)
+        for name, value in record.items() if board else ():
+            board.add_scalar(name, value, self.step)
+
+    def _seconds(self) -> float:
+        """How long the run has trained, over all its parts."""
+        return self.seconds + time.perf_counter() - self.clock
+
+    def _result(self) -> Result:
+        recipe = self.recipe
+        return Result(
+            recipe=recipe.name,
+            seed=recipe.seed,
+            metric=recipe.source.metric,
+            value=round(METRICS[recipe.source.metric](self.test_error), 4),
+            num_params=sum(p.numel() for p in self.model.parameters()),
+            steps=recipe.train.steps,
+            schedule=schedule_of(recipe),
+            changes=changes_of(recipe),
+            smoke=recipe.is_smoke,
+            seconds=round(self._seconds(), 1),
+            hardware=hardware(self.place.device),
+            threads=torch.get_num_threads(),
+            processes=self.place.world_size,
+            torch=torch.__version__,
+            commit=commit(),
+            date=datetime.now(UTC).date().isoformat(),
+        )
+
+
+def _check(recipe: Recipe, place: Place) -> None:
+    if recipe.train.batch_size % place.world_size:
+        raise ValueError(f"train.batch_size: must divide evenly among {place.world_size} processes; got {recipe.train.batch_size}.")
+    if recipe.source.metric not in METRICS:
+        raise ValueError(f"source.metric: must be one of {', '.join(METRICS)}; got {recipe.source.metric!r}.")
+
+
+def _tensorboard(training: Training) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError("tensorboard must be installed.\n  pip install tensorboard") from None
+    return SummaryWriter(str(training.run.path / "tensorboard"), purge_step=training.step + 1)

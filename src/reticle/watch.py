@@ -1,0 +1,37 @@
+"""Is the training still sane? A diverged run must stop by itself, with the step and the fix, before it is saved over a good one."""
+
+import torch
+from torch import Tensor, nn
+
+from .modules import SpatialTransformer
+from .parallel import Place
+
+
+class Watch:
+    """Remembers the first step at which the loss or a θ was NaN or infinite.
+
+    It looks at every step but reports only when asked, so that the GPU need not wait for the answer.
+    """
+
+    def __init__(self, model: nn.Module, place: Place) -> None:
+        self.place = place
+        self.names = ["the loss"]
+        self.step = 0
+        for name, module in model.named_modules():
+            if isinstance(module, SpatialTransformer):
+                row = len(self.names)
+                self.names.append(f"θ of `{name}`" if name else "θ")
+                module.localizer.register_forward_hook(lambda _module, _inputs, theta, row=row: self.see(theta, row))
+        self.bad = torch.full((len(self.names),), -1, device=place.device)
+
+    def see(self, x: Tensor, row: int = 0) -> None:
+        """Look at the loss, or at the θ of a row."""
+        new = (self.bad[row] < 0) & ~x.detach().isfinite().all()
+        self.bad[row] = torch.where(new, self.step, self.bad[row])
+
+    def check(self, advice: str) -> None:
+        """Raise FloatingPointError if anything bad was seen since the start, in any process."""
+        # θ first: where both are bad, it is the cause
+        for name, step in reversed(list(zip(self.names, self.place.largest(self.bad).tolist(), strict=True))):
+            if step >= 0:
+                raise FloatingPointError(f"{name} is not finite after {step} steps; training has stopped.\n  {advice}")
