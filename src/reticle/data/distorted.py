@@ -13,7 +13,7 @@ from .distortions import DISTORTIONS
 from .split import Digits, Split
 
 DATASETS: Registry = Registry("data set")
-ORDER, TRAIN, TEST = range(3)  # streams of random numbers that never meet
+ORDER, TRAIN, TEST = range(3)  # streams of random numbers
 CHUNK = 1000  # test images warped at a time, to bound the memory for their grids
 
 
@@ -44,7 +44,8 @@ class DistortedDigits:
         limit: int | None = None,
         num_classes: int = 10,
     ) -> None:
-        _check_whole("limit", limit, 1)
+        if limit is not None:
+            _check_whole("limit", limit, 1)
         self.train, self.test = (Digits(name, split, limit, num_classes) for name, split in (("train", train), ("test", test)))
         self.distortion = DISTORTIONS[distortion]()
         self.canvas = self.distortion.canvas if canvas is None else canvas
@@ -83,14 +84,14 @@ class DistortedDigits:
         for name, value in (("step", step), ("seed", seed)):
             _check_whole(name, value, 0, "train_batch")
         index = _shuffled(step, batch_size, seed, self.num_train)
-        rng = np.random.default_rng([TRAIN, seed, step])
+        rng = _generator(TRAIN, step, seed)
         theta, patches = self._draw(rng, self.train, index)
         return self._make(self.train, index[part], theta[part], patches[part], device), self.train.labels[index[part]].to(device)
 
     def test_set(self, *, device: torch.device | str = "cpu") -> tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"]]:
         """Return all test images, in [0, 1], and their labels: the same at every call, computed anew."""
         index = np.arange(self.num_test)
-        theta, patches = self._draw(np.random.default_rng([TEST]), self.test, index)
+        theta, patches = self._draw(_generator(TEST), self.test, index)
         parts = [slice(start, start + CHUNK) for start in range(0, self.num_test, CHUNK)]
         images = torch.cat([self._make(self.test, index[p], theta[p], patches[p], device) for p in parts])
         return images, self.test.labels.to(device)
@@ -102,7 +103,7 @@ class DistortedDigits:
             raise ValueError(f"plain: `count` must be at most {self.num_test}, the number of test digits; got {count}.")
         index = _class_by_class(self.test.labels.numpy())[:count]
         upright = DISTORTIONS["none"]()
-        theta = upright.draw(np.random.default_rng(), self.test.ink[index], side=self.test.side, canvas=self.canvas)
+        theta = upright.draw(_generator(TEST), self.test.ink[index], side=self.test.side, canvas=self.canvas)
         images = upright.apply(self.test.pixels(index), torch.from_numpy(theta).float(), canvas=self.canvas)
         return images, self.test.labels[index]
 
@@ -137,9 +138,14 @@ class DistortedDigits:
             )
 
 
+def _generator(stream: int, number: int = 0, seed: int = 0) -> np.random.Generator:
+    """An independent generator for each triple."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, number)))
+
+
 @functools.lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng([ORDER, seed, epoch]).permutation(count)
+    return _generator(ORDER, epoch, seed).permutation(count)
 
 
 def _shuffled(step: int, batch_size: int, seed: int, count: int) -> np.ndarray:
@@ -172,6 +178,6 @@ def _part(batch_size: int, rank: int, world_size: int) -> slice:
     return slice(rank * size, (rank + 1) * size)
 
 
-def _check_whole(name: str, value: int | None, least: int, fn: str = "DistortedDigits") -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+def _check_whole(name: str, value: object, least: int, fn: str = "DistortedDigits") -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least {least}; got {value!r}.")

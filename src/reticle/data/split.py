@@ -35,7 +35,7 @@ class Digits:
 
 def ink_boxes(images: np.ndarray) -> Float[np.ndarray, "b 4"]:
     """The boxes around all pixels above 0 of ``(B, S, S)``, in the form that :meth:`AbstractDistortion.draw` takes."""
-    edges = [_first_and_end(images.any(axis)) for axis in (1, 2)]
+    edges = [_first_and_end(images.max(axis) > 0) for axis in (1, 2)]
     first, end = (np.stack(edge, axis=-1) for edge in zip(*edges, strict=True))
     return np.concatenate([(first + end) / 2 - images.shape[-1] / 2, (end - first) / 2], axis=1)
 

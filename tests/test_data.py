@@ -1,0 +1,373 @@
+"""Reading, finding and downloading digits; which of them a step sees; what is said of damaged files and wrong arguments."""
+
+import gzip
+import hashlib
+import http.server
+import re
+import struct
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from reticle.data import DATASETS, DISTORTIONS, DistortedDigits, Split, distorted, mnist, read_idx
+
+PIXELS = bytes(range(12))
+IDX = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2, 2, 3) + PIXELS
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+# ---- idx ----
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_idx_is_read_plain_or_gzipped(tmp_path, pack):
+    array = read_idx(write(tmp_path / "any-name", pack(IDX)), shape=(2, 2, 3), md5=hashlib.md5(IDX).hexdigest())
+    assert array.dtype == np.uint8 and array.flags.writeable
+    assert array.tolist() == [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]
+
+
+HEADER = "begin with an IDX header of bytes, 00 00 08 and the sizes"
+PACKED = gzip.compress(IDX)
+DAMAGED = {
+    "empty": (b"", {}, f"{HEADER}; got an empty file"),
+    "another format": (b"<html>", {}, f"{HEADER}; got 3c 68 74 6d 6c 3e"),
+    "half a header": (IDX[:7], {}, f"{HEADER}; got 00 00 08 03 00 00 00"),
+    "floats": (IDX.replace(b"\x08", b"\x0d", 1), {}, f"{HEADER}; got 00 00 0d 03 00 00 00 02"),
+    "too short": (IDX[:-5], {}, "hold 12 bytes after its header, (2, 2, 3); got 7"),
+    "too long": (IDX + b"!", {}, "hold 12 bytes after its header, (2, 2, 3); got 13"),
+    "another size": (IDX, {"shape": (3, 2, 2)}, "hold (3, 2, 2) bytes; got (2, 2, 3)"),
+    "another content": (IDX, {"md5": "f" * 32}, f"have the md5 {'f' * 32} when unpacked; got {hashlib.md5(IDX).hexdigest()}"),
+    "truncated": (PACKED[:-9], {}, f"be a whole gzip file; got {len(PACKED) - 9} bytes that do not unpack (Compressed file ended before"),
+    "truncated early": (PACKED[:3], {}, "be a whole gzip file; got 3 bytes that do not unpack (Compressed file ended before"),
+    "wrong checksum": (PACKED[:-8] + bytes(8), {}, f"be a whole gzip file; got {len(PACKED)} bytes that do not unpack (CRC check failed"),
+    "garbage inside": (PACKED[:10] + b"\xff" * 20, {}, "be a whole gzip file; got 30 bytes that do not unpack (Error -3"),
+}
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("content, options, message", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_named_explained_and_kept(tmp_path, content, options, message):
+    path = write(tmp_path / "images", content)
+    with pytest.raises(ValueError, match=re.escape(f"{path} must {message}")) as error:
+        read_idx(path, **options)
+    assert str(error.value).endswith(
+        "\n  Probably an interrupted or wrong download: fetch it again, or move it away to have it downloaded."
+    )
+    assert path.read_bytes() == content
+
+
+# ---- finding and downloading ----
+
+
+def tiny_file(name, shape, fill):
+    content = bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(fill)
+    packed = gzip.compress(content, mtime=0)
+    return mnist.IdxFile(name, shape, hashlib.md5(content).hexdigest(), hashlib.md5(packed).hexdigest()), packed
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """MNIST of four training and two test images, an empty cache, no net. Gives the gzipped files by name."""
+    made = {
+        "train_images": tiny_file("train-images-idx3-ubyte", (4, 8, 8), [1] * 256),
+        "train_labels": tiny_file("train-labels-idx1-ubyte", (4,), [3, 1, 4, 1]),
+        "test_images": tiny_file("t10k-images-idx3-ubyte", (2, 8, 8), [2] * 128),
+        "test_labels": tiny_file("t10k-labels-idx1-ubyte", (2,), [5, 9]),
+    }
+    monkeypatch.setattr(mnist, "FILES", {key: file for key, (file, _) in made.items()})
+    monkeypatch.setattr(mnist, "MIRRORS", ())
+    monkeypatch.setattr(mnist.pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.delenv("RETICLE_DATA", raising=False)
+    return {file.name: packed for file, packed in made.values()}
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A web server: its address and the folder that it serves."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", folder
+        server.shutdown()
+
+
+@pytest.mark.parametrize("folder", ["", "mnist", "MNIST/raw"])
+@pytest.mark.parametrize("ending, unpack", [(".gz", bytes), ("", gzip.decompress)])
+def test_mnist_is_found_in_a_folder(tiny, tmp_path, folder, ending, unpack):
+    for name, packed in tiny.items():
+        write(tmp_path / folder / f"{name}{ending}", unpack(packed))
+    data = DATASETS["mnist"](data_dir=tmp_path)
+    assert (data.num_train, data.num_test, data.num_classes, data.input_shape) == (4, 2, 10, (1, 42, 42))
+    assert data.test_set()[1].tolist() == [5, 9]
+
+
+def test_data_dir_comes_before_the_environment(tiny, tmp_path, monkeypatch):
+    for name, packed in tiny.items():
+        write(tmp_path / "env" / f"{name}.gz", packed)
+    monkeypatch.setenv("RETICLE_DATA", str(tmp_path / "env"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert DATASETS["mnist"](data_dir=empty).num_train == 4  # found through the environment
+    broken = write(empty / "train-images-idx3-ubyte.gz", b"broken")
+    with pytest.raises(ValueError, match=re.escape(str(broken))):
+        DATASETS["mnist"](data_dir=empty)
+    assert broken.read_bytes() == b"broken"
+
+
+@pytest.mark.errors
+def test_a_folder_that_does_not_exist_is_an_error(tiny, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"mnist: `data_dir` must be an existing folder; got '.*nowhere'.\n  Correct or unset it"):
+        DATASETS["mnist"](data_dir=tmp_path / "nowhere")
+    monkeypatch.setenv("RETICLE_DATA", "/no/where")
+    with pytest.raises(ValueError, match=r"mnist: `\$RETICLE_DATA` must be an existing folder; got '/no/where'"):
+        DATASETS["mnist"]()
+
+
+def test_mnist_is_downloaded_once_from_the_first_mirror_that_has_it(tiny, mirror, monkeypatch, capsys):
+    address, folder = mirror
+    for name, packed in tiny.items():
+        write(folder / "good" / f"{name}.gz", packed)
+        write(folder / "bad" / f"{name}.gz", packed[:-1])
+    monkeypatch.setattr(mnist, "MIRRORS", tuple(address + place for place in ("none/", "bad/", "good/")))
+    assert DATASETS["mnist"]().test_set()[1].tolist() == [5, 9]
+    assert "train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    monkeypatch.setattr(mnist, "MIRRORS", (address + "none/",))
+    assert DATASETS["mnist"]().num_train == 4  # from the cache
+
+
+def test_a_failed_download_says_what_to_do(tiny, mirror, tmp_path, monkeypatch):
+    address, folder = mirror
+    write(folder / "bad" / "train-images-idx3-ubyte.gz", b"<html>")
+    monkeypatch.setattr(mnist, "MIRRORS", (address, address + "bad/"))
+    with pytest.raises(FileNotFoundError) as error:
+        DATASETS["mnist"]()
+    lines = str(error.value).splitlines()
+    assert lines[0] == "train-images-idx3-ubyte.gz must be downloaded once, and could not be:"
+    assert lines[1].startswith(f"    {address}train-images-idx3-ubyte.gz: 404")
+    assert lines[2].startswith(f"    {address}bad/train-images-idx3-ubyte.gz: MD5 hash of downloaded file")
+    assert lines[-1].startswith("  Put MNIST's four .gz files into a folder and name it with --data-dir or $RETICLE_DATA")
+    assert not list((tmp_path / "cache").rglob("*.gz"))
+
+
+def test_real_mnist(mnist_dir):
+    data = DATASETS["mnist"](distortion="none", canvas=28, data_dir=mnist_dir)
+    assert data.train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert data.test.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    # the well-known mean and deviation of the training images
+    torch.testing.assert_close(data.train.images.numpy().mean() / 255, 0.1307, atol=5e-5, rtol=0)
+    torch.testing.assert_close(data.train.images.numpy().std() / 255, 0.3081, atol=5e-5, rtol=0)
+    images, labels = data.plain(10)
+    assert labels.tolist() == [7, 2, 1, 0, 4, 9, 5, 6, 3, 8]
+    torch.testing.assert_close(images[0, 0], data.test.images[0] / 255, atol=1e-5, rtol=0)
+
+
+# ---- the bundled digits ----
+
+
+def test_bundled_digits_are_split_in_proportion_and_look_like_mnist():
+    data = DATASETS["digits"]()
+    assert (data.num_train, data.num_test, data.input_shape) == (1297, 500, (1, 42, 42))
+    train, test = data.train, data.test
+    assert test.labels.bincount().tolist() == [50, 51, 49, 51, 50, 51, 50, 50, 48, 50]
+    assert test.labels[:6].tolist() == [0, 9, 1, 5, 7, 8] and train.labels[:6].tolist() == [1, 2, 3, 4, 5, 6]
+    pictures = {image.numpy().tobytes() for image in torch.cat([train.images, test.images])}
+    assert len(pictures) == 1797
+    centre, half = test.ink[:, :2], test.ink[:, 2:]
+    assert (abs(centre) + half).max() <= 11 and half.max(0).min() >= 10 and abs(centre.mean(0)).max() < 1
+    assert test.images.amax((1, 2)).min() > 200 and test.images[:, :2].max() == 0
+
+
+# ---- batches ----
+
+RNG = np.random.default_rng(0)
+COUNT = 23
+
+
+def blobs(count=COUNT, level=255, labels=None):
+    images = np.zeros((count, 28, 28), dtype=np.uint8)
+    images[:, 6:22, 8:20] = RNG.integers(level // 2, level, (count, 16, 12), endpoint=True)
+    return Split(images, np.arange(count) % 10 if labels is None else labels)
+
+
+TRAIN, TEST = blobs(), blobs(12)
+
+
+def digits(train=TRAIN, test=TEST, **options):
+    return DistortedDigits(train, test, **options)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+@pytest.mark.parametrize("world_size", [2, 3, 12])
+def test_parts_of_a_batch_are_the_batch(name, world_size):
+    data = digits(distortion=name, clutter=3)
+    images, labels = data.train_batch(5, 24, seed=1)
+    parts = [data.train_batch(5, 24, seed=1, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert torch.equal(torch.cat([part[0] for part in parts]), images)
+    assert torch.equal(torch.cat([part[1] for part in parts]), labels)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_a_batch_depends_on_seed_and_step_alone(name):
+    first = digits(distortion=name, clutter=2)
+    images, labels = first.train_batch(7, 8, seed=3)
+    assert images.dtype == torch.float32 and labels.dtype == torch.int64
+    assert images.shape == (8, *first.input_shape) and labels.shape == (8,)
+    assert images.min() == 0 and 0.4 < images.max() <= 1 + 1e-6
+    torch.manual_seed(99)
+    np.random.seed(99)
+    again = digits(distortion=name, clutter=2)
+    again.train_batch(0, 8, seed=3)
+    again.test_set()
+    assert torch.equal(again.train_batch(7, 8, seed=3)[0], images)
+    assert not torch.equal(again.train_batch(8, 8, seed=3)[0], images)
+    assert not torch.equal(again.train_batch(7, 8, seed=4)[0], images)
+
+
+def test_first_batch_stays_what_it_was():
+    # pins the stream of random numbers: a change here changes every committed result
+    images, labels = DATASETS["digits"](clutter=6).train_batch(0, 8, seed=0)
+    assert labels.tolist() == [6, 9, 7, 7, 7, 0, 5, 7]
+    np.testing.assert_allclose(images.sum((1, 2, 3)), [160.3, 135.3, 116.0, 197.3, 208.9, 158.0, 154.2, 237.0], atol=0.1)
+
+
+@pytest.mark.parametrize("batch_size", [5, 23, 60])
+def test_every_epoch_shows_every_digit_once(batch_size):
+    each = Split(np.ones((COUNT, 8, 8), dtype=np.uint8), np.arange(COUNT))
+    data = digits(each, each, distortion="none", canvas=8, num_classes=COUNT)
+    seen = torch.cat([data.train_batch(step, batch_size, seed=0)[1] for step in range(COUNT)])
+    epochs = seen.view(batch_size, COUNT)
+    assert (epochs.sort(dim=1).values == torch.arange(COUNT)).all()
+    assert not (epochs == epochs[0]).all()
+
+
+def test_the_test_set_is_always_the_same(monkeypatch):
+    data = digits(distortion="e", clutter=2)
+    images, labels = data.test_set()
+    assert labels.tolist() == TEST.labels.tolist()
+    data.train_batch(3, 4, seed=8)
+    monkeypatch.setattr(distorted, "CHUNK", 5)
+    assert torch.equal(data.test_set()[0], images)
+
+
+def test_clutter_comes_from_the_same_split():
+    for distortion in ("tc", "rts"):
+        data = digits(blobs(level=100), blobs(level=255), distortion=distortion, clutter=40)
+        assert data.train_batch(0, 8, seed=0)[0].max() <= 100.01 / 255
+        assert data.test_set()[0].max() > 200 / 255
+
+
+def test_clutter_brightens_and_the_paper_has_it_in_tc_only():
+    bare, strewn = (digits(distortion="r", clutter=n).train_batch(0, 64, seed=0)[0] for n in (0, 9))
+    assert (strewn >= bare).all() and (strewn > bare).sum() > 64 * 100
+    assert {name: digits(distortion=name).clutter for name in DISTORTIONS} == dict.fromkeys(DISTORTIONS, 0) | {"tc": 6}
+    assert {name: digits(distortion=name).canvas for name in DISTORTIONS} == dict.fromkeys(DISTORTIONS, 42) | {"tc": 60}
+    assert digits(distortion="tc", canvas=50, clutter=0).input_shape == (1, 50, 50)
+
+
+def test_limit_keeps_the_first_of_both():
+    data = digits(limit=4, clutter=1)
+    assert (data.num_train, data.num_test) == (4, 4)
+    assert set(data.train_batch(0, 64, seed=0)[1].tolist()) == {0, 1, 2, 3}
+    assert torch.equal(data.test_set()[1], torch.arange(4))
+    assert digits(limit=1000).num_train == COUNT
+
+
+def test_plain_digits_are_centred_copies_of_different_classes():
+    labels = np.array([3, 3, 1, 3, 2, 1, 1, 1, 1, 1, 1, 1])
+    images, found = digits(test=Split(TEST.images, labels)).plain(5)
+    assert found.tolist() == [3, 1, 2, 3, 1]
+    expected = torch.zeros(5, 1, 42, 42)
+    expected[:, 0, 7:35, 7:35] = torch.from_numpy(TEST.images[[0, 2, 4, 1, 5]]) / 255
+    torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_a_gpu_gets_the_same_batch(name, device, deterministic):
+    data = digits(distortion=name, clutter=4)
+    images, labels = data.train_batch(2, 16, seed=0, device=device)
+    assert images.device.type == labels.device.type == device.type
+    torch.testing.assert_close(images.cpu(), data.train_batch(2, 16, seed=0)[0], atol=1e-4, rtol=0)
+    assert torch.equal(data.train_batch(2, 16, seed=0, device=device)[0], images)
+
+
+@pytest.fixture
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+# ---- wrong arguments ----
+
+IMAGES, NUMBERS = TRAIN
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"distortion": "rtss"}, "Unknown distortion 'rtss'. Did you mean 'rts'\\? Known: e, none, p, r, rts, tc."),
+        ({"canvas": 27}, "DistortedDigits: `canvas` must be at least 28, the side of the digits; got 27."),
+        ({"canvas": 42.0}, "`canvas` must be a whole number of at least 1; got 42.0."),
+        ({"clutter": -1}, "`clutter` must be a whole number of at least 0; got -1."),
+        ({"clutter": 6, "limit": 1}, r"`clutter` must be 0 unless .* got 6 with 1 of side 28.\n  Raise `limit` to 2 or more"),
+        ({"limit": 0}, "`limit` must be a whole number of at least 1; got 0."),
+        ({"limit": True}, "`limit` must be a whole number of at least 1; got True."),
+        ({"test": Split(IMAGES[:, :20, :20], NUMBERS)}, r"`train` and `test` must have images of one size; got \[20, 28\]."),
+        ({"train": Split(IMAGES[:0], NUMBERS[:0])}, r"`train` must have images \(N, S, S\), at least one; got \(0, 28, 28\)."),
+        ({"test": Split(IMAGES[:, 1:], NUMBERS)}, r"`test` must have images \(N, S, S\), at least one; got \(23, 27, 28\)."),
+        ({"train": Split(IMAGES, NUMBERS[1:])}, r"`train` must have one label for each of its 23 images; got \(22,\)."),
+        ({"train": Split(IMAGES, NUMBERS + 1)}, "`train` must have whole labels from 0 to 9; got int64 1 to 10."),
+        ({"test": Split(IMAGES, NUMBERS - 1)}, "`test` must have whole labels from 0 to 9; got int64 -1 to 8."),
+        ({"test": Split(IMAGES, NUMBERS / 2)}, "`test` must have whole labels from 0 to 9; got float64 0.0 to 4.5."),
+    ],
+)
+def test_wrong_data_sets_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        digits(**options)
+
+
+@pytest.mark.errors
+def test_images_must_be_bytes():
+    with pytest.raises(TypeError, match=r"`train` must have uint8 images; got float64.\n  Scale them to 0 .. 255 and round."):
+        digits(Split(IMAGES / 255, NUMBERS))
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"step": -1}, "train_batch: `step` must be a whole number of at least 0; got -1."),
+        ({"seed": None}, "train_batch: `seed` must be a whole number of at least 0; got None."),
+        ({"batch_size": 0}, "train_batch: `batch_size` must be a whole number of at least 1; got 0."),
+        ({"world_size": 3}, "train_batch: `batch_size` must be a multiple of `world_size` = 3; got 8.\n  It counts the images of all"),
+        ({"rank": 2, "world_size": 2}, "train_batch: `rank` must be below `world_size` = 2; got 2."),
+    ],
+)
+def test_wrong_batches_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        digits().train_batch(**{"step": 0, "batch_size": 8, "seed": 0} | options)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "count, message", [(0, "a whole number of at least 1; got 0"), (13, "at most 12, the number of test digits; got 13")]
+)
+def test_plain_wants_a_count_that_there_is(count, message):
+    with pytest.raises(ValueError, match=f"plain: `count` must be {message}"):
+        digits().plain(count)
