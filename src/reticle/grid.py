@@ -142,6 +142,7 @@ def to_homogeneous(matrix: Float[Tensor, "b r c"]) -> Float[Tensor, "b c c"]:
 
 def _divide(homogeneous: Float[Tensor, "b n d+1"]) -> Float[Tensor, "b n d"]:
     numerator, w = homogeneous[..., :-1], homogeneous[..., -1:]
-    # below this bound 1 / w^2, which the gradient needs, overflows
-    visible = w > torch.finfo(w.dtype).tiny ** 0.5
+    # neither 1 / w^2, which the gradient needs, nor the quotient may overflow
+    limits = torch.finfo(w.dtype)
+    visible = (w > limits.tiny**0.5) & (numerator.abs() < w * w * limits.max)
     return torch.where(visible, numerator / torch.where(visible, w, 1), torch.inf)

@@ -60,11 +60,11 @@ def settle(norm: Tensor, size: int, padding_mode: str, align_corners: bool, supp
     padding = PADDING_MODES[padding_mode]
     if padding.period is None:
         far = 4.0 * support  # left of the first pixel: outside, and for border the same as that pixel
-        return norm.nan_to_num(-far, -far, -far).clamp(-far, far)
+        return torch.where(norm.isfinite(), norm, -far).clamp(-far, far)  # not nan_to_num: its gradient is 0 times what may be NaN
     norm = torch.where(norm.isfinite(), norm, float(pixel_to_norm(0, size, align_corners=align_corners)))
     length = extent(size, align_corners=align_corners)
     if length == 0:
         return norm * 0  # one pixel, corners aligned: every point lies on it
     period = 2 * padding.period(size, align_corners) / length
-    wide = norm.double()
+    wide = norm.double().fmod(period)  # exact, however large
     return (wide - period * (wide.detach() / period).round()).to(norm.dtype)
