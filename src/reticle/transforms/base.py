@@ -65,7 +65,7 @@ class AbstractTransform(ABC, nn.Module):
         check_device(name, "theta", theta, "points", points)
         dtype = coordinate_dtype(theta.dtype, points.dtype)
         moved = self.move(theta.to(dtype), points.to(dtype).reshape(1, -1, self.ndim), size)
-        return moved.unflatten(1, points.shape[:-1])
+        return moved.reshape(moved.shape[0], *points.shape)
 
     def _check(self, theta: Tensor, size: Sequence[int] | None) -> tuple[int, ...] | None:
         name = type(self).__name__

@@ -22,7 +22,7 @@ def rotation(angle: Float[Tensor, "b a"], size: Sequence[int] | None) -> Float[T
     turn = _plane(angle[:, 0]) if angle.shape[1] == 1 else _space(angle)
     if size is None:
         return turn
-    lengths = turn.new_tensor([max(n, 1) for n in reversed(size)])
+    lengths = torch.stack([turn.new_full((), n) for n in reversed(size)])  # not new_tensor: it would freeze the size on export
     return turn * (lengths[None, :] / lengths[:, None])
 
 

@@ -33,7 +33,7 @@ class Translation(AbstractMatrixTransform):
 
     def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b d d+1"]:
         eye = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device)
-        return join(eye.expand(len(theta), -1, -1), theta)
+        return join(eye.expand(theta.shape[0], -1, -1), theta)
 
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
         self._check(theta, size)
