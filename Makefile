@@ -1,0 +1,42 @@
+# Everything starts here: each target makes .venv first, and installs again when the requirements change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+# real MNIST, where a folder of data lies beside the checkout; the tests that need it are skipped otherwise
+ifneq ($(wildcard ../shared/data),)
+export RETICLE_DATA ?= $(abspath ../shared/data)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+demo: $(STAMP)  ## train with and without a spatial transformer on real digits; pictures and a report in runs/demo
+	@echo "Training the same network with and without a spatial transformer on turned, scaled, shifted, cluttered digits."
+	@echo "It takes a few minutes on two cores and needs no download. The report: runs/demo/report.html"
+	$(BIN)/python -m reticle.demo --out runs/demo
+
+test: $(STAMP)  ## run the tests; PYTEST_ARGS="tests/test_grid.py" picks some
+	$(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## renew the generated tables, then build docs/_build/html; any warning fails
+	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+clean:  ## remove .venv and what was built; runs stay
+	rm -rf $(VENV) build docs/_build .pytest_cache .mypy_cache .ruff_cache
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@

@@ -1,0 +1,87 @@
+"""What every test gets: one device, fixed seeds, memory that shows when it is read before it is written, no warnings."""
+
+import math
+import os
+import random
+from pathlib import Path
+
+# two workers with all cores each are slower than two with one; before torch starts its threads, and for child processes too
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+import reticle
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+
+# the same examples in every run: a red test is red for everybody
+hypothesis.settings.register_profile("reticle", derandomize=True, database=None, deadline=None, max_examples=50, print_blob=True)
+hypothesis.settings.load_profile("reticle")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", help="where tensors live: cpu, cuda, cuda:1, ...")
+
+
+def pytest_collection_modifyitems(config, items):
+    items.sort(key=lambda item: "slow" in item.keywords)  # stable: unit tests first
+    if not config.getoption("--device").startswith("cuda"):
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs --device cuda"))
+
+
+@pytest.fixture
+def device(request):
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture
+def mnist_dir():
+    """The folder to give as ``data_dir`` where the files of MNIST are at hand; nothing is downloaded."""
+    folder = Path(os.environ.get("RETICLE_DATA", "."))
+    if "RETICLE_DATA" not in os.environ or not (folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip("RETICLE_DATA does not name a folder with mnist/")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _backend_restored():
+    with reticle.use_backend("auto"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _doctest_names(doctest_namespace):
+    doctest_namespace.update({name: getattr(reticle, name) for name in reticle.__all__ if not name.startswith("_")})
+    doctest_namespace.update(math=math, np=np, torch=torch, nn=torch.nn, F=torch.nn.functional, reticle=reticle)
+
+
+@pytest.fixture(autouse=True)
+def _poisoned_memory(request, monkeypatch):
+    """Whoever reads memory that nobody has written reads NaN."""
+    if "compile" in request.keywords:
+        return  # the compiler must see torch's own functions
+
+    def poisoned(make):
+        def empty(*args, **kwargs):
+            tensor = make(*args, **kwargs)
+            writable = tensor.is_floating_point() and not tensor.requires_grad and tensor.device.type != "meta"
+            return tensor.fill_(math.nan) if writable else tensor
+
+        return empty
+
+    for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
+        monkeypatch.setattr(owner, name, poisoned(getattr(owner, name)))
