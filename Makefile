@@ -22,7 +22,7 @@ demo: $(STAMP)  ## train with and without a spatial transformer on real digits; 
 	$(BIN)/python -m reticle.demo --out runs/demo
 
 test: $(STAMP)  ## run the tests; PYTEST_ARGS="tests/test_grid.py" picks some
-	$(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

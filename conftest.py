@@ -1,4 +1,4 @@
-"""What every test gets: one device, fixed seeds, memory that shows when it is read before it is written, no warnings."""
+"""What every test and every doctest gets: one device, fixed seeds, memory that shows when it is read before it is written."""
 
 import math
 import os
