@@ -10,9 +10,7 @@ from reticle import checks
 X = torch.zeros(2, 5)
 
 
-@pytest.mark.parametrize(
-    ("shape", "sizes"), [("B P", {}), ("2 P", {}), ("B P", {"P": 5}), ("B P", {"B": 2, "P": 5}), ("B P", {"Q": 7})]
-)
+@pytest.mark.parametrize(("shape", "sizes"), [("B P", {}), ("2 P", {}), ("B P", {"P": 5}), ("B P", {"B": 2, "P": 5}), ("B P", {"Q": 7})])
 def test_a_right_shape_passes(shape, sizes):
     checks.check_shape("f", "x", X, shape, **sizes)
 

@@ -3,7 +3,19 @@
 import pytest
 import torch
 from helpers import (
-    CALLS, EXACT, GRADIENT_TOL, KERNELS, OUT, SIZES, TOL, able, off_kink_grid, on_kink_grid, oracle, oracle_batch, to_norm
+    CALLS,
+    EXACT,
+    GRADIENT_TOL,
+    KERNELS,
+    OUT,
+    SIZES,
+    TOL,
+    able,
+    off_kink_grid,
+    on_kink_grid,
+    oracle,
+    oracle_batch,
+    to_norm,
 )  # fmt: skip
 
 from reticle import MODES, base_grid, grid_sample
