@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..grid import to_homogeneous
-from .base import AbstractMatrixTransform, AbstractTransform
+from .base import AbstractTransform
 
 
 class Compose(AbstractTransform):
@@ -50,7 +50,7 @@ class Compose(AbstractTransform):
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b c c"]:
         """The product of the matrices, ``(B, D+1, D+1)``, if every part has one."""
         self._check(theta, size)
-        without = [type(t).__name__ for t in self.transforms if not isinstance(t, AbstractMatrixTransform)]
+        without = [type(t).__name__ for t in self.transforms if not hasattr(t, "matrix")]
         if without:
             raise NotImplementedError(f"Compose: {', '.join(without)} has no matrix.\n  Call the transform on points instead.")
         product, *rest = (to_homogeneous(t.matrix(part, size)) for t, part in self._parts(theta))
