@@ -10,4 +10,15 @@ from .gif import save_gif
 from .motion import MOTIONS, moving_images
 from .pages import Snapshot, evolution_frames, moving_frames, window_picture
 
-__all__ = ["MOTIONS", "Curve", "Snapshot", "View", "evolution_frames", "moving_frames", "moving_images", "save_curves", "save_gif", "window_picture"]
+__all__ = [
+    "MOTIONS",
+    "Curve",
+    "Snapshot",
+    "View",
+    "evolution_frames",
+    "moving_frames",
+    "moving_images",
+    "save_curves",
+    "save_gif",
+    "window_picture",
+]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .outline import window_pixels
 from .panel import Layer, Look, input_panel, output_panel
-from .style import CORNER_NAMES, CORNERS, INK, MUTED, PAGE, RIGHT, RULE, WINDOWS, WRONG, write
+from .style import CORNER_NAMES, CORNERS, INK, MUTED, PAGE, RIGHT, RULE, WINDOWS, WRONG, size_of, write
 
 
 class View(NamedTuple):
@@ -34,7 +34,7 @@ def card(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look, *, ca
     Each view holds one grid ``(h, w, 2)`` and one output ``(C, h, w)``.
     """
     colours = [WINDOWS[i % len(WINDOWS)] for i in range(len(views))]
-    windows = [window_pixels(view.grid, image.shape[-2:], align_corners=view.align_corners) for view in views]
+    windows = [window_pixels(view.grid, size_of(image), align_corners=view.align_corners) for view in views]
     panels = [input_panel(image, windows, look, colours=colours)]
     panels += [output_panel(view.output, look, colour=colour) for view, colour in zip(views, colours, strict=True)]
     picture, middles = _side_by_side(panels, look)
@@ -45,14 +45,16 @@ def card(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look, *, ca
 
 def _side_by_side(panels: Sequence[Image.Image], look: Look) -> tuple[Image.Image, list[float]]:
     arrow, height = round(look.gap * 1.8), max(panel.height for panel in panels)
-    width = sum(panel.width for panel in panels) + arrow + look.gap * (len(panels) - 2)
+    # a narrow image still needs room for its caption
+    slots = [max(panel.width, look.text * 8) for panel in panels]
+    width = sum(slots) + arrow + look.gap * (len(panels) - 2)
     picture = Image.new("RGB", (width, height + round(look.text * 1.6)), PAGE)
     left, middles = 0, []
-    for index, panel in enumerate(panels):
-        picture.paste(panel, (left, (height - panel.height) // 2))
-        middles.append(left + panel.width / 2)
-        left += panel.width + (look.gap if index else arrow)
-    tip, middle, reach = panels[0].width + arrow * 0.68, height / 2, look.text * 0.36
+    for index, (panel, slot) in enumerate(zip(panels, slots, strict=True)):
+        picture.paste(panel, (left + (slot - panel.width) // 2, (height - panel.height) // 2))
+        middles.append(left + slot / 2)
+        left += slot + (look.gap if index else arrow)
+    tip, middle, reach = slots[0] + arrow * 0.68, height / 2, look.text * 0.36
     ImageDraw.Draw(picture).polygon([(tip, middle), (tip - reach * 1.3, middle - reach), (tip - reach * 1.3, middle + reach)], fill=MUTED)
     return picture, middles
 
@@ -82,15 +84,15 @@ def table(cards: Sequence[Card], look: Look, *, columns: int, heads: Sequence[st
     return page
 
 
-def legend(width: int, look: Look) -> Image.Image:
+def legend(look: Look) -> Image.Image:
     """Say what the four dots are."""
-    strip, middle = Image.new("RGB", (width, round(look.text * 2.2)), PAGE), look.text * 1.4
-    layer, left = Layer(strip.size), 0.0
-    for text, colour in [("corners of what the network sees:", None), *zip(CORNER_NAMES, CORNERS, strict=True)]:
-        if colour:
-            layer.dot(torch.tensor([left + look.dot * 1.75, middle]), colour, look.dot)
-            left += look.dot * 3.5 + look.text * 0.4
-        left += write(strip, (left, middle), text, size=look.text - 1, fill=MUTED, anchor="lm") + look.text
+    strip, middle = Image.new("RGB", (look.text * 44, round(look.text * 2.2)), PAGE), look.text * 1.4
+    left = write(strip, (0, middle), "corners of what the network sees:", size=look.text - 1, fill=MUTED, anchor="lm") + look.text
+    layer = Layer(strip.size)
+    for name, colour in zip(CORNER_NAMES, CORNERS, strict=True):
+        layer.dot(torch.tensor([left + look.dot * 1.75, middle]), colour, look.dot)
+        left += look.dot * 3.5 + look.text * 0.4
+        left += write(strip, (left, middle), name, size=look.text - 1, fill=MUTED, anchor="lm") + look.text
     return layer.onto(strip)
 
 
@@ -107,7 +109,7 @@ def progress(text: str, note: str, share: float, *, width: int, look: Look) -> I
 
 
 def stack(parts: Sequence[Image.Image], look: Look) -> Image.Image:
-    """Put ``parts`` of equal width below each other on a white page."""
+    """Put ``parts`` below each other on a white page."""
     border = round(look.gap * 1.2)
     page = Image.new("RGB", (max(part.width for part in parts) + 2 * border, sum(part.height for part in parts) + 2 * border), PAGE)
     top = border

@@ -1,5 +1,7 @@
 """How did a training go? Loss and test error against steps, of one run or of several in one picture."""
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,21 +33,26 @@ def save_curves(curves: Mapping[str, Curve], path: Path) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 3.7), dpi=125, facecolor=PAGE, layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06, w_pad=0.08, h_pad=0.08)
     loss, error = figure.subplots(1, 2)
-    for (name, curve), colour in zip(curves.items(), SERIES * (len(curves) // len(SERIES) + 1), strict=False):
-        _draw_loss(loss, curve.loss, name=name, colour=colour)
-        _draw_error(error, curve.test_error, name=name, colour=colour)
-    _dress(loss, "training loss")
-    _dress(error, "test error, %")
-    _finish(loss, error)
+    colours = dict(zip(curves, itertools.cycle(SERIES), strict=False))
+    for name, curve in curves.items():
+        _draw_loss(loss, curve.loss, name=name, colour=colours[name])
+        _draw_error(error, curve.test_error, name=name, colour=colours[name])
+    last = max(step for curve in curves.values() for step, _ in (*curve.loss, *curve.test_error))
+    _dress(loss, "training loss", last=last)
+    _dress(error, "test error, %", last=last)
+    _number_loss(loss)
+    error.set_ylim(bottom=0)
+    _name_ends(error, {colours[name]: curve.test_error[-1] for name, curve in curves.items() if curve.test_error})
+    if len(curves) > 1:
+        (error if error.lines else loss).legend(frameon=False, labelcolor=INK, fontsize=10, loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
     return path
 
 
 def smooth(values: Sequence[float], weight: float) -> list[float]:
-    """Average each value with those before it, which count ``weight`` times less at each step back; the first values are not biased to 0."""
+    """Average each value with those before it, which count ``weight`` times less at each step back; unbiased from the first value on."""
     total, count, means = 0.0, 0.0, []
     for value in values:
         total, count = weight * total + value, weight * count + 1
@@ -54,7 +61,7 @@ def smooth(values: Sequence[float], weight: float) -> list[float]:
 
 
 def _draw_loss(axes: "Axes", points: Sequence[tuple[int, float]], *, name: str, colour: str) -> None:
-    points = [(step, value) for step, value in points if value > 0]
+    points = [(step, value) for step, value in points if value > 0 and math.isfinite(value)]
     if not points:
         return
     steps, values = zip(*points, strict=True)
@@ -71,37 +78,30 @@ def _draw_error(axes: "Axes", points: Sequence[tuple[int, float]], *, name: str,
     axes.plot(steps, values, color=colour, linewidth=2, marker="o", markersize=4, label=name)
 
 
-def _finish(loss: "Axes", error: "Axes") -> None:
+def _number_loss(axes: "Axes") -> None:
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-    if loss.get_yscale() == "log":
-        low, high = loss.get_ylim()
+    if axes.get_yscale() == "log":
+        low, high = axes.get_ylim()
         # decades alone would leave a short axis with a single number
-        loss.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 300 else (1.0,)))
-        loss.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        loss.yaxis.set_minor_formatter(NullFormatter())
-    error.set_ylim(bottom=0)
-    _name_ends(error)
-    named = error if error.lines else loss
-    if len(named.get_legend_handles_labels()[1]) > 1:
-        named.legend(frameon=False, labelcolor=INK, fontsize=10, loc="upper right")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 300 else (1.0,)))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _name_ends(axes: "Axes") -> None:
-    """Write the last value of each line at its end, apart from its neighbours."""
-    floor, apart = 0.0, axes.get_ylim()[1] * 0.06
-    for line in sorted(axes.lines, key=lambda line: line.get_ydata()[-1]):
-        step, value = line.get_xdata()[-1], line.get_ydata()[-1]
-        floor = max(floor, value)
-        axes.annotate(
-            f"{value:.1f} %", (step, floor), xytext=(8, 0), textcoords="offset points", color=line.get_color(), va="center", fontsize=10
-        )
-        floor += apart
+def _name_ends(axes: "Axes", ends: Mapping[str, tuple[int, float]]) -> None:
+    """Write the last value of each line at its end, in its colour, lines that end close by apart from each other."""
+    lowest, apart = 0.0, axes.get_ylim()[1] * 0.06
+    for colour, (step, value) in sorted(ends.items(), key=lambda end: end[1][1]):
+        place = max(lowest, value)
+        axes.annotate(f"{value:.1f} %", (step, place), xytext=(8, 0), textcoords="offset points", color=colour, va="center", fontsize=10)
+        lowest = place + apart
 
 
-def _dress(axes: "Axes", title: str) -> None:
+def _dress(axes: "Axes", title: str, *, last: int) -> None:
     from matplotlib.ticker import EngFormatter
 
+    axes.set_xlim(-0.02 * last, 1.03 * max(last, 1))
     axes.set_title(title, loc="left", fontsize=12, color=INK, pad=10)
     axes.set_xlabel("step", fontsize=10, color=MUTED)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

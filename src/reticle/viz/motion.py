@@ -88,5 +88,7 @@ def _reach(image: Tensor) -> float:
     """Distance of the farthest ink from the middle, as a share of half the shorter side."""
     height, width = image.shape[-2:]
     ink = (image.amax(0) > image.max() / 4).cpu()
-    points = base_grid((height, width))[ink] * torch.tensor([width, height]) / min(height, width)
-    return points.norm(dim=1).max().item() if len(points) else 1.0
+    shorter = min(height, width)
+    points = base_grid((height, width))[ink] * torch.tensor([width, height]) / shorter
+    # a pixel more: interpolation spreads the ink
+    return points.norm(dim=1).max().item() + 2 / shorter if len(points) else 1.0

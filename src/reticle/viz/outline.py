@@ -12,9 +12,9 @@ def window_pixels(grid: Float[Tensor, "*b h w 2"], size: tuple[int, int], *, ali
 
     The grid grows by the borders of the output: the first and last row and column are the outline of the window.
     """
-    x, y = _with_borders(grid.detach().float().cpu()).unbind(-1)
     height, width = size
-    x, y = norm_to_pixel(x, width, align_corners=align_corners), norm_to_pixel(y, height, align_corners=align_corners)
+    x, y = _with_borders(grid.detach().float().cpu()).unbind(-1)
+    x, y = (torch.as_tensor(norm_to_pixel(axis, length, align_corners=align_corners)) for axis, length in ((x, width), (y, height)))
     return torch.stack([x, y], -1) + 0.5
 
 

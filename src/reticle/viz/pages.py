@@ -11,6 +11,7 @@ from ..checks import check_shape
 from .cards import View, card, legend, pick, progress, stack, table, verdict
 from .outline import is_bent, overshoot, window_pixels
 from .panel import Look
+from .style import size_of
 
 GRID_LINES = 7
 
@@ -44,7 +45,7 @@ def window_picture(
     """
     look = _look(images, views, side=side)
     page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns)
-    return stack([page, legend(page.width, look)], look)
+    return stack([page, legend(look)], look)
 
 
 def evolution_frames(
@@ -115,10 +116,10 @@ def _look(images: Tensor, views: Sequence[View], *, side: int) -> Look:
     for view in views:
         check_shape("reticle.viz", "grid", view.grid, "B H W 2", B=len(images))
         check_shape("reticle.viz", "output", view.output, "B C H W", B=len(images), C=images.shape[1])
-    size = images.shape[-2:]
+    size = size_of(images)
     beyond = [overshoot(window_pixels(view.grid, size, align_corners=view.align_corners), size) for view in views]
     # room for the dots always, and for windows that look past the image, up to a third of it
-    margin = min(max([0.06, *(share + 0.05 for share in beyond)]), 0.34)
+    margin = min(max([0.06, *(share + 0.05 for share in beyond)]), 0.32)
     return Look(side, margin, GRID_LINES if any(is_bent(view.grid) for view in views) else 0)
 
 

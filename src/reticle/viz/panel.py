@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .outline import corners, inner_lines, outline
-from .style import CORNERS, INK, MARGIN, PAGE, to_picture, zoom_to
+from .style import CORNERS, INK, MARGIN, PAGE, RULE, size_of, to_picture, zoom_to
 
 SMOOTH = 4  # lines are drawn this many times larger and averaged
 
@@ -99,7 +99,7 @@ def input_panel(
     The dots are the corners of the output, each in its own colour: they show turned and mirrored windows.
     """
     panel = _framed(to_picture(image, look.side), look.pad, MARGIN)
-    placed = [window * zoom_to(image.shape[-2:], look.side) + look.pad for window in windows]
+    placed = [window * zoom_to(size_of(image), look.side) + look.pad for window in windows]
     layer = Layer(panel.size)
     for window, colour in zip(placed, colours, strict=True):
         for line in inner_lines(window, look.lines):
@@ -128,5 +128,7 @@ def output_panel(output: Float[Tensor, "c h w"], look: Look, *, colour: str) -> 
 
 def _framed(picture: Image.Image, pad: int, colour: str) -> Image.Image:
     panel = Image.new("RGB", (picture.width + 2 * pad, picture.height + 2 * pad), colour)
+    # a line round it: where the image ends shows on white images too
+    ImageDraw.Draw(panel).rectangle((pad - 1, pad - 1, pad + picture.width, pad + picture.height), outline=RULE)
     panel.paste(picture, (pad, pad))
     return panel

@@ -3,12 +3,11 @@
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-PAGE, MARGIN, INK, MUTED, RULE = "#ffffff", "#e6e8eb", "#1f2328", "#5f6773", "#c9ced6"
+PAGE, MARGIN, INK, MUTED, RULE = "#ffffff", "#eceef1", "#1f2328", "#5f6773", "#c9ced6"
 RIGHT, WRONG = "#00704f", "#b34700"  # Okabe and Ito's green and vermilion, darkened until text on white reads well
 # Okabe and Ito's palette: told apart with any kind of colour vision
 WINDOWS = ("#e69f00", "#cc79a7", "#56b4e9", "#009e73")  # the outline of each parallel transformer
@@ -35,6 +34,12 @@ def write(
     return draw.textlength(text, font=face)
 
 
+def size_of(image: Tensor) -> tuple[int, int]:
+    """Return ``(H, W)`` of ``image`` ``(.., H, W)``."""
+    height, width = image.shape[-2:]
+    return height, width
+
+
 def zoom_to(size: tuple[int, int], target: int) -> float:
     """Return the factor that makes the longer side about ``target`` pixels: whole when enlarging, so that pixels stay square."""
     longer = max(size)
@@ -45,7 +50,7 @@ def to_picture(image: Tensor, target: int) -> Image.Image:
     """Enlarge ``image`` ``(C, H, W)``, values in [0, 1], one or three channels, crisply to about ``target`` pixels."""
     pixels = torch.nan_to_num(image.detach().float().cpu(), nan=0.0).clamp(0, 1).mul(255).round().byte()
     rgb = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
-    picture, (height, width) = Image.fromarray(np.ascontiguousarray(rgb)), image.shape[-2:]
+    height, width = size_of(image)
     zoom = zoom_to((height, width), target)
     size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
-    return picture.resize(size, Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.BOX)
+    return Image.fromarray(rgb).resize(size, Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.BOX)
