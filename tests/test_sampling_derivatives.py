@@ -128,8 +128,8 @@ def test_a_constant_image_has_slope_0_inside(ndim, align_corners, device):
         for backend, mode, padding_mode, corners in able(ndim):
             if corners == align_corners and MODES[mode].exact_degree >= 0:
                 got = slope(image, points, backend, padding_mode, align_corners, mode)
-                    exact = mode in ("nearest", "bilinear") and fraction != 0.3
-                    assert got.abs().max() <= (0 if exact else 1e-13), (backend, mode, padding_mode, fraction)
+                exact = mode in ("nearest", "bilinear") and fraction != 0.3
+                assert got.abs().max() <= (0 if exact else 1e-13), (backend, mode, padding_mode, fraction)
 
 
 @pytest.mark.parametrize(("backend", "mode", "padding_mode", "align_corners"), [c for c in able(2) if c[1] in ("bicubic", "bspline3")])

@@ -31,8 +31,9 @@ def sample_reference(
         x = norm_to_pixel(settle(norm, n, padding_mode, align_corners, kernel.support), n, align_corners=align_corners)
         first = (x.detach() - (kernel.support - 2) / 2).floor()
         taps = first[..., None] + torch.arange(kernel.support, dtype=dtype, device=x.device)
-        i = padding.index(taps.long(), n, align_corners)
-        present = norm.isfinite()[..., None] & (taps >= 0) & (taps < n)
+        finite = norm.isfinite()[..., None]
+        i = torch.where(finite, padding.index(taps.long(), n, align_corners), 0)
+        present = finite & (taps >= 0) & (taps < n)
         index = (index[..., None] * n + i[..., None, :]).flatten(2)
         weight = (weight[..., None] * kernel.weights(x[..., None] - taps)[..., None, :]).flatten(2)
         inside = (inside[..., None] & present[..., None, :]).flatten(2)
