@@ -11,7 +11,7 @@ export RETICLE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test shapes lint docs clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,12 @@ demo: $(STAMP)  ## train with and without a spatial transformer on real digits; 
 
 test: $(STAMP)  ## run the tests; PYTEST_ARGS="tests/test_grid.py" picks some
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# True where an int may stand for a float, as everywhere in Python
+SHAPES := beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))
+shapes: $(STAMP)  ## run the tests with every annotated shape and type checked
+	$(BIN)/python -m pytest -n 2 --jaxtyping-packages="reticle,$(SHAPES)" -W ignore::beartype.roar.BeartypeDecorHintPep585DeprecationWarning \
+		-m "not compile and not errors and not slow" $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
