@@ -105,10 +105,10 @@ def apply_matrix(matrix: Float[Tensor, "b r c"], points: Float[Tensor, "*n d"]) 
     tensor([[[ 0.5000, -0.2500],
              [ 1.5000,  1.7500]]])
     """
-    check_matrix("reticle.apply_matrix", matrix, points.shape[-1])
     check_floating("reticle.apply_matrix", "points", points)
+    check_matrix("reticle.apply_matrix", matrix, points.shape[-1])
     check_device("reticle.apply_matrix", "matrix", matrix, "points", points)
-    return move_points(matrix, points.reshape(1, -1, points.shape[-1])).unflatten(1, points.shape[:-1])
+    return move_points(matrix, points.reshape(1, -1, points.shape[-1])).reshape(matrix.shape[0], *points.shape)
 
 
 def move_points(matrix: Float[Tensor, "b r c"], points: Float[Tensor, "#b n d"]) -> Float[Tensor, "b n d"]:
