@@ -129,6 +129,15 @@ def test_data_dir_comes_before_the_environment(tiny, tmp_path, monkeypatch):
 
 
 @pytest.mark.errors
+def test_files_that_only_look_like_mnist_are_refused(tiny, tmp_path):
+    for name, packed in tiny.items():
+        other = gzip.decompress(packed)[:-1] + b"\0"
+        path = write(tmp_path / f"{name}.gz", gzip.compress(other))
+    with pytest.raises(ValueError, match=f"{path.parent}/train-images-idx3-ubyte.gz must have the md5 .* when unpacked"):
+        DATASETS["mnist"](data_dir=tmp_path)
+
+
+@pytest.mark.errors
 def test_a_folder_that_does_not_exist_is_an_error(tiny, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"mnist: `data_dir` must be an existing folder; got '.*nowhere'.\n  Correct or unset it"):
         DATASETS["mnist"](data_dir=tmp_path / "nowhere")
@@ -237,11 +246,19 @@ def test_a_batch_depends_on_seed_and_step_alone(name):
     assert not torch.equal(again.train_batch(7, 8, seed=4)[0], images)
 
 
-def test_first_batch_stays_what_it_was():
+def test_one_digit_is_distorted_anew_at_every_step_and_seed():
+    data = digits(limit=1)
+    seen = [data.train_batch(step, 1, seed=seed)[0] for step, seed in ((0, 0), (1, 0), (0, 1))] + [data.test_set()[0]]
+    assert len({image.numpy().tobytes() for image in seen}) == 4
+
+
+def test_images_stay_what_they_were():
     # pins the stream of random numbers: a change here changes every committed result
-    images, labels = DATASETS["digits"](clutter=6).train_batch(0, 8, seed=0)
+    data = DATASETS["digits"](clutter=6)
+    images, labels = data.train_batch(0, 8, seed=0)
     assert labels.tolist() == [6, 9, 7, 7, 7, 0, 5, 7]
     np.testing.assert_allclose(images.sum((1, 2, 3)), [160.3, 135.3, 116.0, 197.3, 208.9, 158.0, 154.2, 237.0], atol=0.1)
+    np.testing.assert_allclose(data.test_set()[0][:4].sum((1, 2, 3)), [193.0, 109.0, 216.0, 126.1], atol=0.1)
 
 
 @pytest.mark.parametrize("batch_size", [5, 23, 60])
@@ -261,13 +278,14 @@ def test_the_test_set_is_always_the_same(monkeypatch):
     data.train_batch(3, 4, seed=8)
     monkeypatch.setattr(distorted, "CHUNK", 5)
     assert torch.equal(data.test_set()[0], images)
+    assert torch.equal(digits(distortion="e", clutter=2).test_set()[0], images)
 
 
-def test_clutter_comes_from_the_same_split():
-    for distortion in ("tc", "rts"):
-        data = digits(blobs(level=100), blobs(level=255), distortion=distortion, clutter=40)
-        assert data.train_batch(0, 8, seed=0)[0].max() <= 100.01 / 255
-        assert data.test_set()[0].max() > 200 / 255
+@pytest.mark.parametrize("distortion", ["tc", "rts"])
+def test_clutter_comes_from_the_same_split(distortion):
+    dark, bright = blobs(level=100), blobs(level=255)
+    assert digits(dark, bright, distortion=distortion, clutter=40).train_batch(0, 8, seed=0)[0].max() <= 100.01 / 255
+    assert digits(bright, dark, distortion=distortion, clutter=40).test_set()[0].max() <= 100.01 / 255
 
 
 def test_clutter_brightens_and_the_paper_has_it_in_tc_only():

@@ -87,13 +87,13 @@ def test_rts_puts_the_ink_anywhere_but_never_over_the_edge():
 
 def test_rts_by_hand():
     # no turn, scale 2, centre of the ink at a quarter of the way: 4 px of ink centred at (1, 0) on a canvas of 16 px
-    class Fixed:
+    class Fixed(np.random.Generator):
         answers = iter([np.zeros(1), np.array([2.0]), np.array([[0.25, 0.5]])])
 
-        def uniform(self, low, high, size):
+        def uniform(self, low=0.0, high=1.0, size=None):
             return next(self.answers)
 
-    theta = DISTORTIONS["rts"]().draw(Fixed(), np.array([[1.0, 0, 2, 1]]), side=8, canvas=16)
+    theta = DISTORTIONS["rts"]().draw(Fixed(np.random.PCG64()), np.array([[1.0, 0, 2, 1]]), side=8, canvas=16)
     # the ink reaches 4 and 2 px, so its centre goes to (0.25 * 4, 0.5 * 6) = (1, 3); source = target / 2 + t, (1, 0) = (0.5, 1.5) + t
     np.testing.assert_allclose(theta, [[0, -np.log(2), 0.5 / 4, -1.5 / 4]], atol=1e-12)
 
