@@ -212,8 +212,8 @@ def test_motion_is_a_smooth_closed_loop_that_keeps_its_ink(motion):
     steps = (moving - moving.roll(1, 0)).abs().mean((1, 2, 3))
     assert steps.max() < 4 * steps.mean()
     assert moving.std(0).max() > 0.2
-    border = torch.cat([moving[..., :1, :].flatten(1), moving[..., -1:, :].flatten(1), moving[..., :1].flatten(1), moving[..., -1:].flatten(1)])
-    assert border.max() < 0.05
+    moving[..., 1:-1, 1:-1] = 0
+    assert moving.max() < 0.05
 
 
 def test_moving_frames_show_each_moment():

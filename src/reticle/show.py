@@ -35,22 +35,25 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         ValueError: a file of the run is damaged; the message names it.
     """
     files = Run(Path(run))
-    pictures = files.path / "pictures"
     recipe, data, model, trained = _open(files, data_dir)
-    made = []
-    curve = read_curve(files)
+    # everything is read before anything is drawn
+    curve, fixed, snapshots = read_curve(files), *_read_snapshots(files, model)
+    pictures, made = files.path / "pictures", []
     if curve.loss or curve.test_error:
         made.append(save_curves({recipe.name: curve}, pictures / "curves.png"))
     else:
         tell(f"{files.path}: no step is logged yet; curves.png has to wait.")
     if not any(isinstance(module, SpatialTransformer) for module in model.modules()):
         tell(f"{files.path}: the model has no transformer; there is no window to draw.")
-        return made
-    if trained:
+    elif trained:
         made += _draw_model(recipe, data, model, pictures, tell=tell)
     else:
         tell(f"{files.path}: there are no weights yet; window.png and moving.gif come with the first checkpoint.")
-    return made + _draw_evolution(files, model, recipe.train.steps, pictures)
+    if snapshots:
+        frames = evolution_frames(fixed["images"], snapshots, labels=fixed["labels"], total=recipe.train.steps)
+        durations = [FIRST, *[EACH] * (len(frames) - 2), LAST][: len(frames)]
+        made.append(save_gif(frames, pictures / "evolution.gif", durations=durations))
+    return made
 
 
 def read_curve(files: Run) -> Curve:
@@ -121,7 +124,7 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
 
 
 def _draw_moving(model: nn.Module, data: Any, file: Path, *, motion: str) -> Path:
-    digits, labels = data.plain(4)
+    digits, labels = data.plain(min(4, data.num_test))
     image, label = digits[-1], int(labels[-1])
     moved = moving_images(image, motion=motion)
     views, predictions = look(model, moved)
@@ -129,22 +132,20 @@ def _draw_moving(model: nn.Module, data: Any, file: Path, *, motion: str) -> Pat
     return save_gif(frames, file, durations=[MOVING] * len(frames))
 
 
-def _draw_evolution(files: Run, model: nn.Module, steps: int, pictures: Path) -> list[Path]:
+def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], list[Snapshot]]:
+    """The fixed images with their labels, and what was done to them; empty if the run took no snapshots."""
     taken = sorted(files.snapshots.glob("[0-9]*.safetensors"))
     if not taken:
-        return []
+        return {}, []
     # train writes snapshots of no other module
     transformer = model.get_submodule("transformer")
     assert isinstance(transformer, SpatialTransformer)
-    fixed = _read_tensors(files.snapshots / "images.safetensors", "images", "labels")
     snapshots = []
     for file in taken:
         kept = _read_tensors(file, "grid", "output", "prediction")
         view = View(kept["grid"], kept["output"], transformer.align_corners)
         snapshots.append(Snapshot(int(file.stem), [view], kept["prediction"]))
-    frames = evolution_frames(fixed["images"], snapshots, labels=fixed["labels"], total=steps)
-    durations = [FIRST, *[EACH] * (len(frames) - 2), LAST][: len(frames)]
-    return [save_gif(frames, pictures / "evolution.gif", durations=durations)]
+    return _read_tensors(files.snapshots / "images.safetensors", "images", "labels"), snapshots
 
 
 def _read_tensors(file: Path, *names: str) -> dict[str, Tensor]:

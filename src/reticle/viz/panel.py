@@ -11,7 +11,7 @@ from torch import Tensor
 from .outline import corners, inner_lines, outline
 from .style import CORNERS, INK, MARGIN, PAGE, RULE, size_of, to_picture, zoom_to
 
-SMOOTH = 4  # lines are drawn this many times larger and averaged
+SMOOTH = 3  # lines are drawn this many times larger and averaged
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Layer:
     def line(self, points: Tensor, colour: str, width: float) -> None:
         """Join ``points`` ``(n, 2)``."""
         for piece in _drawable_pieces(points * SMOOTH):
-            self.draw.line(piece, fill=colour, width=max(1, round(width * SMOOTH)), joint="curve")
+            self.draw.line(piece, fill=colour, width=max(1, round(width * SMOOTH)))
 
     def dot(self, centre: Tensor, colour: str, radius: float) -> None:
         """Mark ``centre`` ``(2,)``."""
