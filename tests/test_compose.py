@@ -110,7 +110,7 @@ def test_wrong_parts_are_explained():
         Compose(Affine(), Affine(ndim=3))
     with pytest.raises(ValueError, match=r"^Compose: `theta` must have shape \(B, P\), P = 4; got \(1, 5\).$"):
         Compose(Translation(), Translation())(torch.zeros(1, 5), torch.zeros(2))
-    with pytest.raises(NotImplementedError, match="^Compose: ThinPlateSpline has no matrix.\n  Call the transform on points instead.$"):
+    with pytest.raises(NotImplementedError, match="^ThinPlateSpline: its maps have no matrix.\n  Call the transform on points instead.$"):
         Compose(Affine(), Compose(ThinPlateSpline())).matrix(torch.zeros(1, 38))
 
 

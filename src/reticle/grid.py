@@ -5,6 +5,7 @@ axis (False, the default) or their centres (True).
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -12,13 +13,15 @@ from torch import Tensor
 
 from .checks import check_device, check_floating, check_size
 
+Coordinate = TypeVar("Coordinate", Tensor, float)
+
 
 def extent(size: int, *, align_corners: bool = False) -> int:
     """Length in pixels of the interval [-1, 1] along an axis of ``size`` pixels: edge to edge, or centre to centre."""
     return size - 1 if align_corners else size
 
 
-def pixel_to_norm(pixel: Tensor | float, size: int, *, align_corners: bool = False) -> Tensor | float:
+def pixel_to_norm(pixel: Coordinate, size: int, *, align_corners: bool = False) -> Coordinate:
     r"""Map pixel coordinates of one axis, centres at ``0 .. size-1``, to normalised ones.
 
     .. math:: x_{norm} = \frac{2 x + 1}{n} - 1 \quad\text{or, corners aligned,}\quad \frac{2 x}{n - 1} - 1
@@ -37,7 +40,7 @@ def pixel_to_norm(pixel: Tensor | float, size: int, *, align_corners: bool = Fal
     return (2 * pixel + (length - size + 1)) / length - 1
 
 
-def norm_to_pixel(norm: Tensor | float, size: int, *, align_corners: bool = False) -> Tensor | float:
+def norm_to_pixel(norm: Coordinate, size: int, *, align_corners: bool = False) -> Coordinate:
     """Inverse of :func:`pixel_to_norm`. With ``align_corners=True`` every point of an axis of one pixel lies on that pixel.
 
     >>> norm_to_pixel(torch.tensor([-1.0, 0.0, 1.0]), 4)
@@ -140,7 +143,7 @@ def to_homogeneous(matrix: Float[Tensor, "b r c"]) -> Float[Tensor, "b c c"]:
     return torch.cat([matrix, last], dim=1)
 
 
-def _divide(homogeneous: Float[Tensor, "b n d+1"]) -> Float[Tensor, "b n d"]:
+def _divide(homogeneous: Float[Tensor, "b n _"]) -> Float[Tensor, "b n d"]:
     numerator, w = homogeneous[..., :-1], homogeneous[..., -1:]
     # neither 1 / w^2, which the gradient needs, nor the quotient may overflow
     limits = torch.finfo(w.dtype)

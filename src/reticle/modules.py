@@ -1,13 +1,14 @@
 """How does a network learn where to look? The spatial transformer: localise, make the grid, sample."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .checks import check_floating, check_positive_int, check_shape, check_size
+from .checks import check_batch, check_floating, check_positive_int, check_shape, check_size
 from .grid import base_grid, coordinate_dtype, extent
 from .sampling import MODES, PADDING_MODES, Mode, grid_sample, warp
 from .transforms import AbstractMatrixTransform, AbstractTransform
@@ -148,6 +149,9 @@ class SpatialTransformer(nn.Module):
     def sample(self, x: Float[Tensor, "b c *size"], theta: Float[Tensor, "b p"]) -> Warp:
         """Warp ``x`` by a ``theta`` from elsewhere: masks by the image's, an image by one predicted from deeper features."""
         self._check_input(x)
+        check_floating("SpatialTransformer", "theta", theta)
+        check_shape("SpatialTransformer", "theta", theta, "B P", P=self.transform.num_params)
+        check_batch("SpatialTransformer", "x", x, "theta", theta)
         # under autocast the localiser may answer in 16 bits; coordinates need more
         theta = theta.to(coordinate_dtype(theta.dtype))
         size = tuple(max(extent(n, align_corners=self.align_corners), 1) for n in x.shape[2:])
@@ -158,12 +162,12 @@ class SpatialTransformer(nn.Module):
             target = base_grid(resolution, align_corners=self.align_corners, dtype=theta.dtype, device=x.device)
             return self.transform(theta, target, size)
 
-        how = {"value": self.value, "backend": self.backend}
         if isinstance(self.transform, AbstractMatrixTransform):
             matrix = self.transform.matrix(theta, size)
-            output = warp(x, matrix, dense, self.mode, self.padding_mode, self.align_corners, **how)
+            output = warp(x, matrix, dense, self.mode, self.padding_mode, self.align_corners, value=self.value, backend=self.backend)
         else:
-            output = grid_sample(x, grid(dense), self.mode, self.padding_mode, self.align_corners, **how)
+            source = grid(dense)
+            output = grid_sample(x, source, self.mode, self.padding_mode, self.align_corners, value=self.value, backend=self.backend)
         if self.antialias > 1:
             output = _POOL[self.transform.ndim](output, self.antialias)
         return Warp(output, theta, lambda: grid(out))
@@ -208,4 +212,4 @@ class ParallelTransformers(nn.Module):
 
     def warp(self, x: Float[Tensor, "b c *size"]) -> tuple[Warp, ...]:
         """What each transformer did."""
-        return tuple(st.warp(x) for st in self.transformers)
+        return tuple(cast(SpatialTransformer, st).warp(x) for st in self.transformers)

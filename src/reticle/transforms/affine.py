@@ -34,7 +34,7 @@ class Affine(AbstractMatrixTransform):
     def identity(self) -> Float[Tensor, " p"]:
         return torch.eye(self.ndim, self.ndim + 1).flatten()
 
-    def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b d d+1"]:
+    def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         return theta.unflatten(1, (self.ndim, self.ndim + 1))
 
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:

@@ -42,7 +42,7 @@ class Attention(AbstractMatrixTransform):
     def identity(self) -> Float[Tensor, " p"]:
         return torch.zeros(self.num_params)
 
-    def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b d d+1"]:
+    def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         scale = theta[:, :1].exp() if self.scale is None else torch.full_like(theta[:, :1], self.scale)
         return join(torch.diag_embed(scale.expand(-1, self.ndim)), theta[:, -self.ndim :])
 

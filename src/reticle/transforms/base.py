@@ -67,6 +67,14 @@ class AbstractTransform(ABC, nn.Module):
         moved = self.move(theta.to(dtype), points.to(dtype).reshape(1, -1, self.ndim), size)
         return moved.reshape(moved.shape[0], *points.shape)
 
+    def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b r c"]:
+        """The homogeneous matrix of the map, target to source, normalised: ``(B, D, D+1)`` if affine, else ``(B, D+1, D+1)``.
+
+        Raises:
+            NotImplementedError: the family's maps are no matrices.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: its maps have no matrix.\n  Call the transform on points instead.")
+
     def _check(self, theta: Tensor, size: Sequence[int] | None) -> tuple[int, ...] | None:
         name = type(self).__name__
         check_shape(name, "theta", theta, "B P", P=self.num_params)
@@ -82,7 +90,7 @@ class AbstractMatrixTransform(AbstractTransform):
     """A transform that is one homogeneous matrix per sample; members give :meth:`entries` and :meth:`inverse`."""
 
     @abstractmethod
-    def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b r c"]:
+    def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b r c"]:
         """:meth:`matrix` without checks."""
 
     @abstractmethod
@@ -90,7 +98,7 @@ class AbstractMatrixTransform(AbstractTransform):
         """The ``theta`` of the inverse map, in closed form: source to target."""
 
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b r c"]:
-        """The homogeneous matrix of the map, target to source, normalised: ``(B, D, D+1)`` if affine, else ``(B, D+1, D+1)``."""
+        """The homogeneous matrix of the map; see :meth:`AbstractTransform.matrix`."""
         size = self._check(theta, size)
         return self.entries(theta.to(coordinate_dtype(theta.dtype)), size)
 

@@ -1,6 +1,7 @@
 """Composition: several families one after the other, one resampling."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -38,7 +39,7 @@ class Compose(AbstractTransform):
         self.has_identity = all(t.has_identity for t in transforms)
 
     def identity(self) -> Float[Tensor, " p"]:
-        return torch.cat([t.identity() for t in self.transforms])
+        return torch.cat([t.identity() for t in self._members()])
 
     def move(
         self, theta: Float[Tensor, "b p"], points: Float[Tensor, "#b n d"], size: Sequence[int] | None = None
@@ -50,13 +51,14 @@ class Compose(AbstractTransform):
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b c c"]:
         """The product of the matrices, ``(B, D+1, D+1)``, if every part has one."""
         self._check(theta, size)
-        without = [type(t).__name__ for t in self.transforms if not hasattr(t, "matrix")]
-        if without:
-            raise NotImplementedError(f"Compose: {', '.join(without)} has no matrix.\n  Call the transform on points instead.")
         product, *rest = (to_homogeneous(t.matrix(part, size)) for t, part in self._parts(theta))
         for matrix in rest:
             product = product @ matrix
         return product
 
     def _parts(self, theta: Float[Tensor, "b p"]) -> list[tuple[AbstractTransform, Tensor]]:
-        return list(zip(self.transforms, theta.split([t.num_params for t in self.transforms], dim=1), strict=True))
+        members = self._members()
+        return list(zip(members, theta.split([t.num_params for t in members], dim=1), strict=True))
+
+    def _members(self) -> list[AbstractTransform]:
+        return [cast(AbstractTransform, t) for t in self.transforms]

@@ -29,7 +29,7 @@ class Projective(AbstractMatrixTransform):
     def identity(self) -> Float[Tensor, "8"]:
         return torch.eye(3).flatten()[:8]
 
-    def entries(self, theta: Float[Tensor, "b 8"], size: tuple[int, ...] | None) -> Float[Tensor, "b 3 3"]:
+    def entries(self, theta: Float[Tensor, "b 8"], size: Sequence[int] | None) -> Float[Tensor, "b 3 3"]:
         return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).unflatten(1, (3, 3))
 
     def inverse(self, theta: Float[Tensor, "b 8"], size: Sequence[int] | None = None) -> Float[Tensor, "b 8"]:

@@ -38,7 +38,7 @@ class Rigid(AbstractMatrixTransform):
     def identity(self) -> Float[Tensor, " p"]:
         return torch.zeros(self.num_params)
 
-    def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b d d+1"]:
+    def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         return join(rotation(theta[:, : -self.ndim], size), theta[:, -self.ndim :])
 
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:

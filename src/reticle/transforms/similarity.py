@@ -38,7 +38,7 @@ class Similarity(AbstractMatrixTransform):
     def identity(self) -> Float[Tensor, " p"]:
         return torch.zeros(self.num_params)
 
-    def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b d d+1"]:
+    def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         angle, log_scale, t = self._split(theta)
         return join(log_scale.exp()[..., None] * rotation(angle, size), t)
 

@@ -31,7 +31,7 @@ class Translation(AbstractMatrixTransform):
     def identity(self) -> Float[Tensor, " p"]:
         return torch.zeros(self.num_params)
 
-    def entries(self, theta: Float[Tensor, "b p"], size: tuple[int, ...] | None) -> Float[Tensor, "b d d+1"]:
+    def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         eye = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device)
         return join(eye.expand(theta.shape[0], -1, -1), theta)
 
