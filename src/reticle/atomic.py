@@ -1,5 +1,6 @@
 """How is a file written so that nothing is lost, whatever happens meanwhile? Whole or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -18,11 +19,11 @@ def write_atomically(file: Path, content: bytes | str) -> None:
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _failure(file, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # it may be the folder that is missing
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise _failure(file, error) from error
         raise
 
 

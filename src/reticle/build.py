@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def load_run(run: Run, *, data_dir: Path | None = None) -> tuple[Recipe, Any, nn.Module]:
-    """The recipe, the data and the model of a run, in evaluation mode, with its final weights, or those of its checkpoint if it still goes on.
+    """The recipe, the data and the model of a run, in evaluation mode: with its final weights, or those of its checkpoint.
 
     Raises:
         FileNotFoundError: this is not a run, or it has no weights yet.
@@ -71,16 +71,7 @@ def load_run(run: Run, *, data_dir: Path | None = None) -> tuple[Recipe, Any, nn
 def _make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, Any]) -> Any:
     """Call what ``part`` names with its arguments and the ``given`` ones, which a recipe may not set."""
     thing = _look_up(registry, part.name, where)
-    parameters = inspect.signature(thing).parameters
-    known = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD and name not in given]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in part.args:
-        if name in given or not (takes_any or name in known):
-            raise ValueError(f"{where}.{name}: {part.name!r} has no argument {name!r}. {suggest(name, known)}")
-    for name in known:
-        p = parameters[name]
-        if p.default is p.empty and p.kind is not p.VAR_POSITIONAL and name not in part.args:
-            raise ValueError(f"{where}.{name}: is missing; {part.name!r} needs it.")
+    _check_arguments(inspect.signature(thing).parameters, part, where, given=given)
     try:
         return thing(**given, **{name: _as_tuples(value) for name, value in part.args.items()})
     except TypeError as error:
@@ -88,6 +79,20 @@ def _make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, A
         if "keyword argument" not in str(error):
             raise
         raise ValueError(f"{where}: {error}.") from error
+
+
+def _check_arguments(parameters: Mapping[str, inspect.Parameter], part: Part, where: str, *, given: Iterable[str]) -> None:
+    known = [name for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in given]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in given:
+        if not (takes_any or name in parameters):
+            raise ValueError(f"{where}.name: {part.name!r} must take the argument {name!r}; it takes {', '.join(known)}.")
+    for name in part.args:
+        if name in given or not (takes_any or name in known):
+            raise ValueError(f"{where}.{name}: {part.name!r} has no argument {name!r}. {suggest(name, known)}")
+    for name in known:
+        if parameters[name].default is inspect.Parameter.empty and name not in part.args:
+            raise ValueError(f"{where}.{name}: is missing; {part.name!r} needs it.")
 
 
 def _look_up(registry: Registry[Any], name: str, where: str) -> Any:

@@ -42,7 +42,7 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{file}: must be a checkpoint; it is damaged ({reason}).\n  Delete it to train again from the start.") from None
     return state
 

@@ -1,6 +1,7 @@
 """The command line: ``reticle --help``. Torch is imported when a command runs, so that help comes at once."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +72,7 @@ def train(
     try:
         result = fit(loaded, folder, resume=resume, data_dir=data_dir, tensorboard=tensorboard)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; to go on: reticle {_quoted(sys.argv[1:])}{'' if resume else ' --resume'}") from None
+        raise KeyboardInterrupt(f"stopped; to go on: reticle {shlex.join(sys.argv[1:])}{'' if resume else ' --resume'}") from None
     if _is_first():
         print(f"{result.metric} {result.value:.2f} after {result.steps:,} steps, {result.num_params:,} parameters, {result.seconds:,.0f} s")
         for file in show_run(folder, data_dir=data_dir):
@@ -85,16 +86,16 @@ def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
         run: a folder that `reticle train` wrote.
     """
     from .build import load_run
-    from .evaluation import accuracy
+    from .evaluation import error_percent
     from .parallel import processes
     from .runs import Run
 
     recipe, data, model = load_run(Run(run), data_dir=data_dir)
     with processes() as place:
         images, labels = data.test_set(device=place.device)
-        right = accuracy(model.to(place.device), images, labels, place=place)
+        error = error_percent(model.to(place.device), images, labels, place=place)
     if _is_first():
-        print(f"{recipe.name}, seed {recipe.seed}: test error {100 * (1 - right):.2f} % of {len(labels):,} images")
+        print(f"{recipe.name}, seed {recipe.seed}: test error {error:.2f} % of {len(labels):,} images")
 
 
 def show(run: Folder, /, data_dir: DataDir = None) -> None:
@@ -125,7 +126,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {"info": info, "recipes": recipes, "tr
 
 
 def main() -> None:
-    """Run the command line; a fault of the user's is one message and exit code 2, never a traceback (unless ``RETICLE_TRACEBACK`` is set)."""
+    """Run the command line; a fault of the user's is one message and exit code 2, a traceback only if ``RETICLE_TRACEBACK`` is set."""
     try:
         args, config = _one_set_each(sys.argv[1:]), (tyro.conf.FlagCreatePairsOff,)
         tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="reticle", description="Learnable warps for PyTorch.", args=args, config=config)
@@ -153,9 +154,3 @@ def _one_set_each(args: list[str]) -> list[str]:
 
 def _is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
-
-
-def _quoted(args: list[str]) -> str:
-    import shlex
-
-    return shlex.join(args)

@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from .parallel import Place
 
 # what a recipe may name as its metric, from the percentage of wrong answers
-METRICS: dict[str, Callable[[float], float]] = {"error_percent": lambda wrong: wrong, "accuracy_percent": lambda wrong: 100.0 - wrong}
+METRICS: dict[str, Callable[[float], float]] = {"error_percent": lambda error: error, "accuracy_percent": lambda error: 100.0 - error}
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor, *, place: Place, batch_size: int = 250) -> float:
-    """The share of ``images`` that ``model`` puts into the right class, 0 to 1; the processes take batches in turn."""
+def error_percent(model: nn.Module, images: Tensor, labels: Tensor, *, place: Place, batch_size: int = 250) -> float:
+    """How many percent of ``images`` the model puts into a wrong class; the processes take batches in turn."""
     was_training = model.training
     model.eval()
-    right = torch.zeros((), dtype=torch.int64, device=place.device)
+    wrong = torch.zeros((), dtype=torch.int64, device=place.device)
     # the same batches for any number of processes, so that the answer is the same too
     batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
     for x, y in batches[place.rank :: place.world_size]:
-        right += (model(x.to(place.device)).argmax(1) == y.to(place.device)).sum()
+        wrong += (model(x.to(place.device)).argmax(1) != y.to(place.device)).sum()
     model.train(was_training)
-    return int(place.total(right)) / len(labels)
+    return 100.0 * int(place.total(wrong)) / len(labels)

@@ -24,7 +24,8 @@ def commit() -> str:
     """``git describe`` where the package lies in its own checkout, else its version."""
     # an installed package may lie inside somebody else's repository, whose commit says nothing
     if (PACKAGE.parents[1] / ".git").exists():
-        found = subprocess.run(["git", "-C", PACKAGE, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False)
+        describe = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--tags"]
+        found = subprocess.run(describe, capture_output=True, text=True, check=False)
         if found.returncode == 0:
             return found.stdout.strip()
     try:

@@ -81,7 +81,8 @@ def processes() -> Iterator[Place]:
 def _device(local_rank: int) -> torch.device:
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    if local_rank >= torch.cuda.device_count():
-        raise ValueError(f"torchrun --nproc-per-node must be at most {torch.cuda.device_count()}, the number of GPUs; got process {local_rank + 1}.")
+    gpus = torch.cuda.device_count()
+    if local_rank >= gpus:
+        raise ValueError(f"torchrun --nproc-per-node must be at most {gpus}, the number of GPUs; got at least {local_rank + 1}.")
     torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)

@@ -17,9 +17,9 @@ class TrainingBar:
         self.steps, self.silent = steps, silent
         console = Console(stderr=True, quiet=silent)
         self.live = console.is_terminal and not silent
-        left = TimeRemainingColumn()
-        columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn(), TextColumn("left"), left)
-        self.bar = Progress(*columns, console=console, disable=not self.live)
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+        self.bar = Progress(*columns, *times, console=console, disable=not self.live)
         self.task = self.bar.add_task(name, total=steps, completed=start, state="")
         self.spoken = time.monotonic()
 

@@ -124,7 +124,8 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
             node = node.setdefault(key, {})
             if not isinstance(node, dict):
                 inside = ".".join(map(str, parents[: depth + 1]))
-                raise ValueError(f"{source}: {inside}: must be a mapping to hold {last!r}; got {node!r}.\n  Write {inside}={{name: {node}, {last}: ...}}.")
+                fix = f"Write {inside}={{name: {node}, {last}: ...}}."
+                raise ValueError(f"{source}: {inside}: must be a mapping to hold {last!r}; got {node!r}.\n  {fix}")
         node[last] = value
     return build(Recipe, raw, At(source))
 
@@ -135,15 +136,15 @@ def dump(recipe: Recipe) -> str:
 
 
 def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
-    """What changed: ``{"train.steps": (150000, 2)}``; ``None`` stands for an absent key."""
-    a, b = _flat(plain(old)), _flat(plain(new))
-    return {path: (a.get(path), b.get(path)) for path in a | b if a.get(path) != b.get(path)}
-
-
-def _flat(tree: dict[str, Any]) -> dict[str, Any]:
-    """``{"train.steps": 2, ...}``: two levels, so that each path can be given to ``--set`` with its whole value."""
-    deep = {key: value for key, value in tree.items() if isinstance(value, dict)}
-    return {k: v for k, v in tree.items() if k not in deep} | {f"{k}.{below}": v for k, part in deep.items() for below, v in part.items()}
+    """What changed, as paths that ``--set`` takes: ``{"train.steps": (150000, 2)}``; the old value of a key that was absent is ``None``."""
+    a, b = plain(old), plain(new)
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in (key for key in a if a[key] != b[key]):
+        if isinstance(a[key], dict) and a[key].keys() <= b[key].keys():
+            found |= {f"{key}.{k}": (a[key].get(k), value) for k, value in b[key].items() if k not in a[key] or a[key][k] != value}
+        else:  # no path says that a key is gone
+            found[key] = (a[key], b[key])
+    return found
 
 
 def _read(file: Path) -> dict[str, Any]:

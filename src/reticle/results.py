@@ -69,16 +69,16 @@ class Kept:
 def schedule_of(recipe: Recipe) -> dict[str, Any]:
     """The part of ``recipe`` that decides how long and how fast it trains."""
     train = recipe.train
-    steps = {str(step): factor for step, factor in train.schedule.items()}
-    return {"optimizer": plain(recipe.optimizer), "batch_size": train.batch_size, "lr": train.lr, "localizer_lr": train.localizer_lr, "factors": steps}
+    rates = {"lr": train.lr, "localizer_lr": train.localizer_lr, "factors": {str(step): factor for step, factor in train.schedule.items()}}
+    return {"optimizer": plain(recipe.optimizer), "batch_size": train.batch_size} | rates
 
 
 def changes_of(recipe: Recipe) -> dict[str, Any]:
-    """What was changed against the recipe of that name in the package; the seed does not count."""
+    """What was changed against the recipe of that name in the package; the seed does not count, nor what only smoke runs see."""
     if recipe.name not in names():
         return {}
     changes = differences(load(recipe.name), recipe)
-    return {path: new for path, (_, new) in changes.items() if path != "seed"}
+    return {path: new for path, (_, new) in changes.items() if path.split(".")[0] not in ("seed", "smoke")}
 
 
 def write_result(run: Run, result: Result) -> None:
@@ -93,8 +93,8 @@ def read_result(run: Run) -> Result:
         FileNotFoundError: the run is not complete.
     """
     if not run.result.exists():
-        raise FileNotFoundError(f"{run.path}: must be a complete run; it has no result.json.\n  Finish it with `reticle train ... --resume`.")
-    result: Result = build(Result, json.loads(run.result.read_text(encoding="utf-8")), At(str(run.result)))
+        raise FileNotFoundError(f"{run.path}: must be a complete run; it has no result.json.\n  Finish it: reticle train ... --resume")
+    result: Result = _read(Result, run.result)
     return result
 
 
@@ -113,7 +113,8 @@ def keep(runs: Sequence[str | Path], *, out: Path | None = None) -> Path:
     _check_one_experiment(folders, results)
     first = results[0]
     if out is None and first.recipe not in names():
-        raise ValueError(f"keep: `out` must be given, as {first.recipe!r} is not a recipe of the package.\n  Say --out {first.recipe}.result.json")
+        fix = f"Say --out {first.recipe}.result.json"
+        raise ValueError(f"keep: `out` must be given, as {first.recipe!r} is not a recipe of the package.\n  {fix}")
     values = [result.value for result in results]
     kept = Kept(
         recipe=first.recipe,
@@ -136,13 +137,13 @@ def kept_result(name: str) -> Kept | None:
     file = _kept_file(name)
     if not file.exists():
         return None
-    kept: Kept = build(Kept, json.loads(file.read_text(encoding="utf-8")), At(str(file)))
+    kept: Kept = _read(Kept, file)
     return kept
 
 
 def overview() -> list[tuple[str, ...]]:
     """The rows that `reticle recipes` prints, headings first."""
-    rows = [("recipe", "paper", "measured", "minutes", "steps × batch, optimizer")]
+    rows: list[tuple[str, ...]] = [("recipe", "paper", "measured", "minutes", "steps × batch, optimizer")]
     for name in names():
         recipe, kept = load(name), kept_result(name)
         minutes = f"{kept.minutes:.1f}" if kept else ""
@@ -163,9 +164,7 @@ def table(prefix: str = "", *, measured_only: bool = False) -> str:
 
 def command(name: str, changes: dict[str, Any]) -> str:
     """The command line that runs recipe ``name`` with ``changes``."""
-    # YAML ends a bare scalar with a line of three dots
-    values = {path: yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip() for path, value in changes.items()}
-    return " ".join(["reticle train", name, *(f"--set {shlex.quote(f'{path}={value}')}" for path, value in values.items())])
+    return " ".join(["reticle train", name, *(f"--set {shlex.quote(f'{path}={_inline(value)}')}" for path, value in changes.items())])
 
 
 def _reported(recipe: Recipe) -> str:
@@ -176,14 +175,28 @@ def _training(recipe: Recipe, kept: Kept | None) -> str:
     """The schedule as run, or, before there is a run, as the recipe has it: ``150,000 × 256, sgd lr 0.01``."""
     schedule = kept.schedule if kept else schedule_of(recipe)
     optimizer = schedule["optimizer"]
-    arguments = [f"{key} {value}" for key, value in optimizer.items() if key != "name" and value]
-    return f"{kept.steps if kept else recipe.train.steps:,} × {schedule['batch_size']}, {' '.join([optimizer['name'], 'lr', str(schedule['lr']), *arguments])}"
+    arguments = {"lr": schedule["lr"]} | {key: value for key, value in optimizer.items() if key != "name" and value}
+    words = [optimizer["name"], *(f"{key} {value}" for key, value in arguments.items())]
+    return f"{kept.steps if kept else recipe.train.steps:,} × {schedule['batch_size']}, {' '.join(words)}"
+
+
+def _inline(value: Any) -> str:
+    """``value`` as YAML on one line."""
+    # a bare scalar ends with a line of three dots
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
 
 
 def _own(result: Result) -> dict[str, Any]:
     """What differs from run to run."""
     kept = ("seed", "value", "seconds", "hardware", "threads", "processes", "torch", "commit", "date")
     return {key: getattr(result, key) for key in kept}
+
+
+def _read(want: type, file: Path) -> Any:
+    try:
+        return build(want, json.loads(file.read_text(encoding="utf-8")), At(str(file)))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: must be valid JSON; {error}.") from None
 
 
 def _check_one_experiment(runs: list[Run], results: list[Result]) -> None:

@@ -22,7 +22,7 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line: ``step``, ``loss``, ``accuracy`` (0 to 1), ``lr``, ``images_per_s``; or ``step``, ``test_error`` (percent)."""
+        """One JSON object a line: ``step``, ``loss``, ``accuracy`` (0 to 1), ``lr``, ``images_per_s``; or ``step``, ``test_error`` (%)."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -81,9 +81,11 @@ class Run:
         """Raise if ``recipe`` must not run here."""
         if changes := differences(old, recipe):
             listed = ", ".join(f"{path}: {a} -> {b}" for path, (a, b) in changes.items())
-            raise ValueError(f"{self.path}: holds a run of another recipe ({listed}).\n  Choose another --out, or go on with the recipe.yaml that is there.")
+            fix = "Choose another --out, or go on with the recipe.yaml that is there."
+            raise ValueError(f"{self.path}: holds a run of another recipe ({listed}).\n  {fix}")
         if self.result.exists():
-            raise FileExistsError(f"{self.path}: holds a complete run.\n  Choose another --out or --set seed=..., or delete the folder to train again.")
+            fix = "Choose another --out or --set seed=..., or delete the folder to train again."
+            raise FileExistsError(f"{self.path}: holds a complete run.\n  {fix}")
         if not resume:
             raise FileExistsError(f"{self.path}: holds an unfinished run.\n  Go on with --resume, or choose another --out.")
 

@@ -1,4 +1,4 @@
-"""How does plain data become typed, frozen dataclasses? Unknown keys, missing keys and wrong types stop here, with the path to the fault."""
+"""How does plain data become typed, frozen dataclasses? Unknown keys, missing keys and wrong types stop, with the path to the fault."""
 
 import dataclasses
 import difflib

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from .build import build_data, build_model, build_optimizer
 from .checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from .evaluation import METRICS, accuracy
+from .evaluation import METRICS, error_percent
 from .machine import commit, hardware
 from .parallel import Place, processes
 from .progress import TrainingBar
@@ -55,7 +55,8 @@ class Training:
         self.recipe, self.run, self.place = recipe, run, place
         self.data = build_data(recipe, data_dir=data_dir)
         self.test_set = self.data.test_set(device=place.device)
-        self.model = _with_fast_layout(build_model(recipe, self.data)).to(place.device)
+        # channels_last is the faster layout, on CPUs and GPUs
+        self.model = convert_conv2d_weight_memory_format(build_model(recipe, self.data), torch.channels_last).to(place.device)
         self.optimizer = build_optimizer(recipe, self.model)
         self.watch = Watch(self.model, place)
         self.snapshots = Snapshots(run, self.model, *self.test_set)
@@ -132,7 +133,7 @@ class Training:
 
     def evaluate(self) -> dict[str, float]:
         """Percent of the test images that the model gets wrong."""
-        self.test_error = 100.0 * (1.0 - accuracy(self.model, *self.test_set, place=self.place))
+        self.test_error = error_percent(self.model, *self.test_set, place=self.place)
         return {"step": self.step, "test_error": self.test_error}
 
     def save(self) -> None:
@@ -188,14 +189,6 @@ class Training:
             commit=commit(),
             date=datetime.now(UTC).date().isoformat(),
         )
-
-
-def _with_fast_layout(model: nn.Module) -> nn.Module:
-    """``model`` with the weights of its 2-D convolutions in channels_last, which is the faster layout on CPUs and GPUs."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
-    return model
 
 
 def _check(recipe: Recipe, place: Place) -> None:

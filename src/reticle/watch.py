@@ -31,7 +31,8 @@ class Watch:
 
     def check(self, advice: str) -> None:
         """Raise FloatingPointError if anything bad was seen since the start, in any process."""
-        # θ first: where both are bad, it is the cause
-        for name, step in reversed(list(zip(self.names, self.place.largest(self.bad).tolist(), strict=True))):
-            if step >= 0:
-                raise FloatingPointError(f"{name} is not finite after {step} steps; training has stopped.\n  {advice}")
+        # the first is the cause of the rest; in one step, θ is that of the loss
+        bad = [(step, -row) for row, step in enumerate(self.place.largest(self.bad).tolist()) if step >= 0]
+        if bad:
+            step, row = min(bad)
+            raise FloatingPointError(f"{self.names[-row]} is not finite after {step} steps; training has stopped.\n  {advice}")

@@ -1,0 +1,268 @@
+"""Recipes: each that ships loads, says what the paper says, builds and trains; each fault stops with its place."""
+
+import functools
+import inspect
+
+import pytest
+import torch
+import yaml
+
+from reticle import DATASETS
+from reticle.build import build_data, build_model, build_optimizer
+from reticle.recipe import RECIPES, changed, differences, dump, find, load, names
+from reticle.schema import Part
+from reticle.train import fit
+
+# Jaderberg et al. 2015, Table 1; TC: section 4.1
+PAPER = {
+    "fcn": {"r": 2.1, "rts": 5.2, "p": 3.1, "e": 3.2, "tc": 13.2},
+    "cnn": {"r": 1.2, "rts": 0.8, "p": 1.5, "e": 1.4, "tc": 3.5},
+    "fcn_affine": {"r": 1.2, "rts": 0.8, "p": 1.5, "e": 2.7, "tc": 2.0},
+    "fcn_projective": {"r": 1.3, "rts": 0.9, "p": 1.4, "e": 2.6},
+    "fcn_tps": {"r": 1.1, "rts": 0.8, "p": 1.4, "e": 2.4},
+    "cnn_affine": {"r": 0.7, "rts": 0.5, "p": 0.8, "e": 1.2, "tc": 1.7},
+    "cnn_projective": {"r": 0.8, "rts": 0.6, "p": 0.8, "e": 1.3},
+    "cnn_tps": {"r": 0.7, "rts": 0.5, "p": 0.8, "e": 1.1},
+}
+CELLS = [(network, distortion) for network, row in PAPER.items() for distortion in row]
+TEXT = """\
+source: {cite: someone, where: somewhere}
+seed: 0
+data: {name: digits}
+model: {name: cnn}
+optimizer: {name: sgd}
+train: {steps: 2, batch_size: 4, lr: 0.1}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        file = tmp_path / "mine.yaml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    return write
+
+
+def test_every_cell_of_the_paper_has_its_recipe():
+    assert len(CELLS) == 36
+    assert {n for n in names() if n.startswith("jaderberg2015/mnist_")} >= {f"jaderberg2015/mnist_{d}_{n}" for n, d in CELLS}
+
+
+@pytest.mark.parametrize("network, distortion", CELLS)
+def test_cell_says_what_the_paper_says(network, distortion):
+    recipe = load(f"jaderberg2015/mnist_{distortion}_{network}")
+    base, _, family = network.partition("_")
+    assert recipe.source.reported == PAPER[network][distortion]
+    assert recipe.data == Part("mnist", {"distortion": distortion, "canvas": 60 if distortion == "tc" else 42})
+    assert recipe.optimizer == Part("sgd", {"momentum": 0.0})
+    assert (recipe.train.steps, recipe.train.batch_size, recipe.train.localizer_lr) == (150_000, 256, 1.0)
+    rates = [recipe.train.lr_at(step) for step in (0, 49_999, 50_000, 99_999, 100_000, 149_999)]
+    assert rates == pytest.approx([0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001], rel=1e-12)
+    assert recipe.model.name == (f"st_{base}" if family else base)
+    assert recipe.model.args.get("transform", "") == family
+    average = {"rts": {"antialias": 2}, "tc": {"antialias": 2, "output_size": [30, 30]}}.get(distortion, {})
+    assert recipe.model.args.get("sampler") == ({"align_corners": True} | average if family else None)
+
+
+digits = functools.cache(DATASETS["digits"])
+
+
+@pytest.mark.parametrize("name", names())
+def test_recipe_trains_its_smoke_version(name, tmp_path, monkeypatch):
+    recipe = load(name, smoke=True)
+    assert recipe.is_smoke and not load(name).is_smoke
+    inspect.signature(DATASETS[recipe.data.name]).bind(**recipe.data.args)
+    # digits of MNIST's size that need no download
+    monkeypatch.setitem(DATASETS, recipe.data.name, digits)
+    result = fit(recipe, tmp_path)
+    assert result.smoke and result.steps == recipe.train.steps and result.recipe == name
+    assert 0 <= result.value <= 100
+
+
+@pytest.mark.parametrize("name", names())
+def test_complete_recipe_loads_back_equal(name, write):
+    for recipe in (load(name), load(name, smoke=True, overrides=["data.limit=3", "model.more={deep: [1, 2.5, true, null]}"])):
+        assert load(write(dump(recipe))) == recipe
+
+
+def test_recipe_is_found_by_name_or_path(write):
+    assert find("jaderberg2015/mnist_r_cnn") == RECIPES / "jaderberg2015" / "mnist_r_cnn.yaml"
+    assert load(RECIPES / "jaderberg2015" / "mnist_r_cnn.yaml").name == "jaderberg2015/mnist_r_cnn"
+    assert load(write(TEXT)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("jaderberg2015/mnist_r_cnn_afine", "got 'jaderberg2015/mnist_r_cnn_afine'.\n  Did you mean jaderberg2015/mnist_r_cnn_affine"),
+        ("xyzzy", "got 'xyzzy'.\n  `reticle recipes` lists"),
+        ("no/such/file.yaml", "got 'no/such/file.yaml'."),
+    ],
+)
+def test_unknown_recipe_is_answered_with_near_ones(name, message):
+    with pytest.raises(FileNotFoundError) as error:
+        load(name)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("lr: 0.1", "lr: 1e-3", "train.lr: must be float; got '1e-3'.\n  YAML takes 1e-3 for text: write 1.0e-3."),
+        ("lr: 0.1", "lr: 2.5e4", "write 2.5e+4."),
+        ("lr: 0.1", "lr: fast", "train.lr: must be float; got 'fast'."),
+        ("lr: 0.1", "lr: .nan", "train.lr: must be a finite number; got nan."),
+        ("lr: 0.1", "lr: -0.1", "train.lr: must be at least 0; got -0.1."),
+        ("lr: 0.1", "lr: true", "train.lr: must be float; got True."),
+        ("steps: 2", "steps: 1.5e+5", "train.steps: must be int; got 150000.0."),
+        ("steps: 2", "steps: true", "train.steps: must be int; got True."),
+        ("steps: 2", "steps: 0", "train.steps: must be at least 1; got 0."),
+        ("steps: 2", "stepz: 2", "train: unknown key 'stepz'. Did you mean 'steps'?"),
+        ("steps: 2", "steps: 2, 3: 4", "train: unknown key 3. Known: steps, batch_size, lr, localizer_lr"),
+        ("steps: 2, ", "", "train: key 'steps' is missing."),
+        ("lr: 0.1", "lr: 0.1, schedule: {soon: 0.1}", "train.schedule.soon: must be int; got 'soon'."),
+        ("lr: 0.1", "lr: 0.1, schedule: {10: small}", "train.schedule.10: must be float; got 'small'."),
+        ("lr: 0.1", "lr: 0.1, schedule: 10", "train.schedule: must be a mapping (key: value); got 10."),
+        ("{name: cnn}", "{filters: 3}", "model: key 'name' is missing."),
+        ("{name: cnn}", "{name: 3}", "model.name: must be str; got 3."),
+        ("{name: cnn}", "{name: cnn, 3: 4}", "model: must be str; got 3."),
+        ("{name: cnn}", "", "model: must be a mapping (key: value); got None."),
+        ("seed: 0", "seed: -1", "seed: must be at least 0; got -1."),
+        ("seed: 0", "speed: 0", "unknown key 'speed'. Did you mean 'seed'?"),
+        ("cite: someone, ", "cite: someone, reported: good, ", "source.reported: must be float; got 'good'."),
+        ("seed: 0", "seed: {", "must be valid YAML; "),
+        ("seed: 0", "seed: !!python/object:os.system 0", "must be valid YAML; could not determine a constructor"),
+        ("seed: 0", "seed: \x00", "must be valid YAML; unacceptable character"),
+        (TEXT, "- a list", "must be a mapping (key: value); got list."),
+        (TEXT, "", "must be a mapping (key: value); got NoneType."),
+    ],
+)
+def test_fault_in_a_file_is_named_with_its_place(write, old, new, message):
+    assert old in TEXT
+    file = write(TEXT.replace(old, new))
+    with pytest.raises(ValueError) as error:
+        load(file)
+    assert str(error.value).startswith(f"{file}: ") and message in str(error.value)
+
+
+def test_yaml_fault_is_named_with_line_and_column(write):
+    with pytest.raises(ValueError, match=r"valid YAML; .* at line 2, column 2\."):
+        load(write("a: {b\nc: ]\n"))
+
+
+def test_binary_file_is_no_recipe(write):
+    with pytest.raises(ValueError, match="must be a text file in UTF-8"):
+        load(write(b"\x80\x81\xff"))
+
+
+def test_any_path_can_be_set():
+    changes = [
+        "data.limit=100",
+        "train.lr=1",
+        "train.schedule={5: 0.5}",
+        "model.sampler.antialias=2",
+        "optimizer=adam",
+        "source.reported=null",
+    ]
+    recipe = load("jaderberg2015/mnist_r_cnn_affine", overrides=changes)
+    assert recipe.data.args == {"distortion": "r", "canvas": 42, "limit": 100}
+    assert recipe.train.lr == 1.0 and isinstance(recipe.train.lr, float)
+    assert recipe.train.schedule == {5: 0.5}
+    assert recipe.model.args["sampler"] == {"align_corners": True, "antialias": 2}
+    assert recipe.optimizer == Part("adam")
+    assert recipe.source.reported is None
+
+
+def test_one_step_of_the_schedule_can_be_set():
+    assert load("jaderberg2015/mnist_r_cnn", overrides=["train.schedule.70=0.5"]).train.schedule == {50_000: 0.1, 100_000: 0.1, 70: 0.5}
+
+
+def test_set_comes_after_smoke():
+    assert load("jaderberg2015/mnist_r_cnn", smoke=True, overrides=["train.steps=7"]).train.steps == 7
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("trian.lr=0.1", "--set trian.lr=0.1: unknown key 'trian'. Did you mean 'train'?"),
+        ("train.lrr=0.1", "--set train.lrr=0.1: train: unknown key 'lrr'. Did you mean 'lr'?"),
+        ("train.lr=1e-3", "--set train.lr=1e-3: train.lr: must be float; got '1e-3'.\n  YAML takes 1e-3 for text: write 1.0e-3."),
+        ("train.lr", "--set must be key=value, such as train.lr=0.1; got 'train.lr'."),
+        ("=3", "--set must be key=value, such as train.lr=0.1; got '=3'."),
+        ("seed.x=3", "seed: must be a mapping to hold 'x'; got 0."),
+        ("data={", "--set data={: must be valid YAML; "),
+        (
+            "model.transform.lattice=[3, 3]",
+            "must be a mapping to hold 'lattice'; got 'tps'.\n  Write model.transform={name: tps, lattice: ...}.",
+        ),
+    ],
+)
+def test_fault_in_a_change_is_named(change, message):
+    with pytest.raises(ValueError) as error:
+        load("jaderberg2015/mnist_r_cnn_tps", overrides=[change])
+    assert message in str(error.value)
+
+
+def test_fault_in_the_smoke_part_is_named(write):
+    with pytest.raises(ValueError, match=r"mine.yaml: smoke: train: unknown key 'stepz'\. Did you mean 'steps'\?"):
+        load(write(TEXT + "smoke: {train.stepz: 1}\n"), smoke=True)
+
+
+def test_recipe_without_smoke_part_says_so(write):
+    with pytest.raises(ValueError, match="has no `smoke` part"):
+        load(write(TEXT), smoke=True)
+
+
+def test_changing_a_recipe_leaves_the_old_one():
+    old = load("jaderberg2015/mnist_r_cnn_affine")
+    new = changed(old, {"model.sampler.antialias": 4, "seed": 3}, "test")
+    assert old == load("jaderberg2015/mnist_r_cnn_affine")
+    assert differences(old, new) == {"seed": (0, 3), "model.sampler": ({"align_corners": True}, {"align_corners": True, "antialias": 4})}
+
+
+def test_defaults_live_in_the_dataclass_only():
+    for name in names():
+        written = yaml.safe_load(find(name).read_text())
+        assert set(written) <= {"source", "seed", "data", "model", "optimizer", "train", "smoke"}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"data.canvass": 3}, "data.canvass: 'digits' has no argument 'canvass'. Did you mean 'canvas'?"),
+        ({"model.depth": 3}, "model.depth: 'cnn' has no argument 'depth'. Known: filters"),
+        ({"model.num_classes": 3}, "model.num_classes: 'cnn' has no argument 'num_classes'. Known: filters"),
+        ({"optimizer.lr": 3}, "optimizer.lr: 'sgd' has no argument 'lr'. "),
+        ({"optimizer.momemtum": 3}, "Did you mean 'momentum'?"),
+        ({"model": "st_cnnn"}, "Unknown model 'st_cnnn'. Did you mean 'st_cnn'?"),
+        ({"data": "digitz"}, "Unknown data set 'digitz'. Did you mean 'digits'?"),
+        ({"optimizer": "sgdd"}, "Unknown optimizer 'sgdd'. Did you mean 'sgd'?"),
+        (
+            {"model": "tiny:Nothing"},
+            "model.name: 'tiny:Nothing' must be importable as module:name; module 'tiny' has no attribute 'Nothing'.",
+        ),
+        ({"model": "no_such:Net"}, "model.name: 'no_such:Net' must be importable as module:name; No module named 'no_such'."),
+        ({"model": {"name": "st_cnn", "sampler": {"antialais": 2}}}, "model: SpatialTransformer.__init__() got an unexpected keyword"),
+        ({"model": "fractions:Fraction.from_float"}, "must be importable"),
+        (
+            {"model": "torch.nn:Linear"},
+            "model.name: 'torch.nn:Linear' must take the argument 'input_shape'; it takes in_features, out_features,",
+        ),
+    ],
+)
+def test_wrong_names_and_arguments_are_answered(write, change, message):
+    recipe = changed(load(write(TEXT)), change, "test")
+    with pytest.raises(ValueError) as error:
+        data = build_data(recipe)
+        build_optimizer(recipe, build_model(recipe, data))
+    assert message in str(error.value)
+
+
+def test_weights_depend_on_the_seed_alone(write):
+    recipe = load(write(TEXT))
+    data = build_data(recipe)
+    first, again, other = (build_model(r, data).state_dict() for r in (recipe, recipe, changed(recipe, {"seed": 1}, "test")))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)

@@ -1,0 +1,78 @@
+"""A data set and a network that train in a second, for recipes to name as ``tiny:Corners`` and ``tiny:Look``."""
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from reticle import Affine, Localizer, SpatialTransformer
+from reticle.recipe import Recipe, Source, Train
+from reticle.schema import Part
+
+
+class Corners:
+    """Noise with one bright corner; which one is the class. ``nan_at``: the step whose images are NaN. ``pause``: seconds a batch takes."""
+
+    input_shape, num_classes, num_test = (1, 6, 6), 4, 40
+
+    def __init__(self, *, limit=None, nan_at=-1, pause=0.0):
+        self.num_train, self.nan_at, self.pause = limit or 100, nan_at, pause
+
+    def train_batch(self, step, batch_size, *, seed, rank=0, world_size=1, device="cpu"):
+        if self.pause:
+            time.sleep(self.pause)
+        images, labels = self._draw(np.random.default_rng([1, seed, step]), batch_size)
+        part = slice(rank * batch_size // world_size, (rank + 1) * batch_size // world_size)
+        return (images * (np.nan if step == self.nan_at else 1))[part].to(device), labels[part].to(device)
+
+    def test_set(self, *, device="cpu"):
+        images, labels = self._draw(np.random.default_rng(2), self.num_test)
+        return images.to(device), labels.to(device)
+
+    def plain(self, count):
+        images, labels = self.test_set()
+        return images[:count], labels[:count]
+
+    def _draw(self, rng, count):
+        images, labels = rng.random((count, 1, 6, 6), dtype=np.float32), rng.integers(4, size=count)
+        for image, label in zip(images[:, 0], labels, strict=True):
+            image[3 * (label // 2) :, 3 * (label % 2) :][:3, :3] += 0.5
+        return torch.from_numpy(images), torch.from_numpy(labels)
+
+
+class Look(nn.Module):
+    """A spatial transformer before one layer, with dropout, so that resuming needs its random numbers. ``lost_at``: a step of NaN θ."""
+
+    def __init__(self, input_shape, num_classes, *, dropout=0.3, lost_at=-1):
+        super().__init__()
+        transform = Affine()
+        self.lost_at, self.batches = lost_at, 0
+        self.transformer = SpatialTransformer(Localizer(nn.Flatten(), 36, transform), transform)
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(36, num_classes))
+
+    def forward(self, x):
+        self.batches += self.training
+        if self.batches == self.lost_at:
+            nn.init.constant_(self.transformer.localizer.head.bias, torch.nan)
+        return self.head(self.transformer(x))
+
+
+def Plain(input_shape, num_classes):
+    """A network without a transformer."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, num_classes))
+
+
+def recipe(*, data=(), model=(), optimizer=(), seed=0, **train):
+    """A recipe for these two: 30 steps, a checkpoint every 10."""
+    plan = {"steps": 30, "batch_size": 8, "lr": 0.1, "log_every": 4, "eval_every": 15, "checkpoint_every": 10}
+    return Recipe(
+        name="tiny",
+        source=Source(cite="nobody", where="nowhere"),
+        seed=seed,
+        data=Part("tiny:Corners", dict(data)),
+        model=Part("tiny:Look", dict(model)),
+        optimizer=Part("sgd", {"momentum": 0.9} | dict(optimizer)),
+        train=Train(**plan | train),
+        smoke={"train.steps": 2},
+    )
