@@ -1,4 +1,4 @@
-"""The thin-plate spline against scipy's and scikit-image's, on and off the lattice, with and without regularisation; its dtype and device."""
+"""The thin-plate spline against scipy and scikit-image, on and off the lattice, with and without regularisation; dtypes and devices."""
 
 import copy
 import io

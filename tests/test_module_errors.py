@@ -1,0 +1,102 @@
+"""What the spatial transformer says when it is given what it cannot use: exact words, at construction where possible."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from families import transformer
+from torch import nn
+
+from reticle import Affine, Compose, Localizer, ParallelTransformers, Rigid, SpatialTransformer
+
+pytestmark = pytest.mark.errors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    {
+        "mode": ({"mode": "bilinaer"}, "Unknown mode 'bilinaer'. Did you mean 'bilinear'? Known: bicubic, bilinear, "),
+        "padding": ({"padding_mode": "zero"}, "Unknown padding_mode 'zero'. Did you mean 'zeros'? Known: border, constant, "),
+        "antialias": ({"antialias": 0}, "SpatialTransformer: `antialias` must be a whole number of at least 1; got 0."),
+        "antialias float": ({"antialias": 2.0}, "SpatialTransformer: `antialias` must be a whole number of at least 1; got 2.0."),
+        "one number": ({"output_size": 5}, "SpatialTransformer: `output_size` must be 2 positive whole numbers (H, W); got 5."),
+        "zero": ({"output_size": (0, 5)}, "SpatialTransformer: `output_size` must be 2 positive whole numbers (H, W); got (0, 5)."),
+        "three": ({"output_size": (4, 5, 6)}, "SpatialTransformer: `output_size` must be 2 positive whole numbers (H, W); got (4, 5, 6)."),
+    }.values(),
+)
+def test_wrong_option_is_explained_at_construction(options, message):
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        transformer(Affine(), (1, 4, 4), **options)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (torch.zeros(2, 4, 4), ValueError, "SpatialTransformer: `x` must have shape (B, C, H, W) for Affine; got (2, 4, 4)."),
+        (torch.zeros(2, 1, 4, 4, 4), ValueError, "SpatialTransformer: `x` must have shape (B, C, H, W) for Affine; got (2, 1, 4, 4, 4)."),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), TypeError, "SpatialTransformer: `x` must have a floating dtype; got torch.uint8.\n"),
+        (np.zeros((2, 1, 4, 4)), TypeError, "SpatialTransformer: `x` must be a tensor; got ndarray."),
+        (
+            torch.zeros(2, 1, 4, 5),
+            ValueError,
+            "Localizer: `features(x)` must have shape (B, F), F = 16; got (2, 20).\n  F is `num_features`",
+        ),
+    ],
+    ids=["no channels", "a volume", "whole numbers", "an array", "another size"],
+)
+def test_wrong_input_is_explained(x, error, message):
+    with pytest.raises(error, match="^" + re.escape(message)):
+        transformer(Affine(), (1, 4, 4))(x)
+
+
+def test_image_for_a_transformer_of_volumes_is_explained():
+    with pytest.raises(ValueError, match=re.escape("SpatialTransformer: `x` must have shape (B, C, D, H, W) for Rigid; got (2, 1, 4, 4).")):
+        transformer(Rigid(ndim=3), (1, 4, 4))(torch.zeros(2, 1, 4, 4))
+
+
+@pytest.mark.parametrize("transform", [Affine(), Compose(Affine())], ids=["matrix", "points"])
+@pytest.mark.parametrize(
+    ("theta", "error", "message"),
+    [
+        (torch.zeros(2, 5), ValueError, "SpatialTransformer: `theta` must have shape (B, P), P = 6; got (2, 5)."),
+        (torch.zeros(6), ValueError, "SpatialTransformer: `theta` must have shape (B, P), P = 6; got (6,)."),
+        (
+            torch.zeros(3, 6),
+            ValueError,
+            "SpatialTransformer: `x` and `theta` must have the same batch size, or one of them 1; got 2 and 3.",
+        ),
+        (torch.zeros(2, 6, dtype=torch.long), TypeError, "SpatialTransformer: `theta` must have a floating dtype; got torch.int64."),
+        ([0.0] * 6, TypeError, "SpatialTransformer: `theta` must be a tensor; got list."),
+    ],
+    ids=["narrow", "no batch", "another batch", "whole numbers", "a list"],
+)
+def test_wrong_theta_is_explained(transform, theta, error, message):
+    with pytest.raises(error, match="^" + re.escape(message)):
+        transformer(transform, (1, 4, 4)).sample(torch.zeros(2, 1, 4, 4), theta)
+
+
+def test_localizer_of_another_family_is_explained():
+    layer = SpatialTransformer(Localizer(nn.Flatten(), 16, Affine()), Rigid())
+    with pytest.raises(ValueError, match=re.escape("SpatialTransformer: `theta` must have shape (B, P), P = 3; got (2, 6).")):
+        layer(torch.zeros(2, 1, 4, 4))
+
+
+def test_wrong_localizer_is_explained():
+    with pytest.raises(ValueError, match="^Localizer: `num_features` must be a whole number of at least 1; got 0.$"):
+        Localizer(nn.Flatten(), 0, Affine())
+    with pytest.raises(ValueError, match=r"^Localizer: `start` must have shape \(P,?\), P = 6; got \(5,\).$"):
+        Localizer(nn.Flatten(), 3, Affine(), start=torch.zeros(5))
+    with pytest.raises(TypeError, match="^Localizer: `start` must be a tensor; got list.$"):
+        Localizer(nn.Flatten(), 3, Affine(), start=[0.0] * 6)
+
+
+def test_no_parallel_transformers_are_explained():
+    with pytest.raises(ValueError, match="^ParallelTransformers: `transformers` must be one or more; got none.$"):
+        ParallelTransformers()
+
+
+def test_wrong_value_is_explained():
+    layer = transformer(Affine(), (1, 4, 4), padding_mode="constant", value=[1.0, 2.0])
+    with pytest.raises(ValueError, match=r"`value` must be a number or one per channel, C = 1; got shape \(2,\).$"):
+        layer(torch.zeros(2, 1, 4, 4))
