@@ -308,12 +308,16 @@ def test_empty_and_single_batches(key):
         torch.testing.assert_close(layer(x[:1]), layer(x)[:1])
 
 
-def test_shrinking_without_antialias_shows_stripes_and_with_it_their_mean():
-    stripes = torch.tensor([0.0, 1.0]).repeat(18).expand(1, 1, 36, 36)  # period 2
-    aliased = transformer(Affine(), (1, 36, 36), output_size=(12, 12))(stripes)
-    smooth = transformer(Affine(), (1, 36, 36), output_size=(12, 12), antialias=3)(stripes)
-    assert aliased.std() > 0.25 and smooth.std() < 0.2
-    assert smooth.mean().item() == pytest.approx(0.5, abs=1e-6)
+@pytest.mark.parametrize(("rows", "left"), [(1, 1 / 6), (2, 1 / 18)], ids=["stripes", "chessboard"])
+def test_antialias_takes_away_what_shrinking_would_fold_back(rows, left):
+    y, x = torch.meshgrid(torch.arange(36), torch.arange(36), indexing="ij")
+    pattern = ((x + y * (rows - 1)) % 2).float()[None, None]  # of period 2: 12 pixels cannot show it
+    aliased = transformer(Affine(), (1, 36, 36), output_size=(12, 12))(pattern)
+    smooth = transformer(Affine(), (1, 36, 36), output_size=(12, 12), antialias=3)(pattern)
+    assert aliased.std(correction=0).item() == pytest.approx(0.5, abs=1e-4)
+    # means of 3 or 3×3 pixels: one more light or dark pixel among them
+    assert smooth.std(correction=0).item() == pytest.approx(left, abs=1e-4)
+    assert smooth.mean().item() == pytest.approx(0.5, abs=1e-5)
 
 
 def test_antialias_is_the_mean_of_a_denser_output():

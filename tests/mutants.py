@@ -1,0 +1,126 @@
+"""Which mistakes would the tests miss? Each mutant is one plausible slip in the core; the tests must fail on it.
+
+    python tests/mutants.py              all of them: half an hour on one core
+    python tests/mutants.py tps compose  those whose file or line contains a word
+
+Works on a copy of the tree and prints the survivors: each is a missing test. Not part of ``make test``.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+MAPS = "test_transforms.py test_transforms_independent.py test_transforms_3d.py test_compose.py"
+SAMPLER = "test_sampling.py test_wild_points.py test_backends.py test_modes.py test_transforms_independent.py test_properties.py"
+LAYER = "test_modules.py test_module_errors.py test_module_lifecycle.py"
+
+
+class Mutant(NamedTuple):
+    """``old`` becomes ``new`` in ``src/reticle/file``; one of ``tests`` must notice."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    Mutant("grid.py", "(2 * pixel + (length - size + 1)) / length - 1", "(2 * pixel + (length - size)) / length - 1", "test_grid.py"),
+    Mutant("grid.py", "(size - 1) / 2", "size / 2", "test_grid.py"),
+    Mutant("grid.py", 'indexing="ij")[::-1]', 'indexing="ij")', "test_grid.py"),
+    Mutant("grid.py", "matrix[:, :, :d].mT", "matrix[:, :, :d]", MAPS),
+    Mutant("grid.py", "visible = (w > limits.tiny**0.5)", "visible = (w != 0)", MAPS),
+    Mutant("grid.py", "torch.where(visible, w, 1), torch.inf)", "torch.where(visible, w, 1), 0)", MAPS),
+    Mutant("grid.py", "wide = torch.float32", "wide = torch.float16", MAPS + " test_grid.py"),
+    Mutant("transforms/rotation.py", "[c, -s]", "[c, s]", MAPS),
+    Mutant("transforms/rotation.py", "lengths[None, :] / lengths[:, None]", "lengths[:, None] / lengths[None, :]", MAPS),
+    Mutant("transforms/rotation.py", "reversed(size)", "size", MAPS),
+    Mutant("transforms/rotation.py", "[z, zero, -x]", "[-z, zero, x]", MAPS),
+    Mutant("transforms/rotation.py", "torch.matrix_exp(skew)", "torch.eye(3, dtype=skew.dtype) + skew", MAPS),
+    Mutant("transforms/similarity.py", "log_scale.exp()[..., None] * rotation(angle, size)", "rotation(angle, size)", MAPS),
+    Mutant("transforms/similarity.py", "(-log_scale).exp()", "log_scale.exp()", MAPS),
+    Mutant("transforms/similarity.py", "[NUM_ANGLES[self.ndim], 1, self.ndim]", "[1, NUM_ANGLES[self.ndim], self.ndim]", MAPS),
+    Mutant("transforms/rigid.py", "back = rotation(-angle, size)", "back = rotation(-angle, None)", MAPS),
+    Mutant("transforms/attention.py", "-theta[:, 1:] / theta[:, :1].exp()", "-theta[:, 1:]", MAPS),
+    Mutant("transforms/attention.py", "self.has_identity = scale in (None, 1)", "self.has_identity = True", MAPS),
+    Mutant("transforms/translation.py", "return -theta", "return theta", MAPS),
+    Mutant("transforms/projective.py", "back / back[:, 2:, 2:]", "back", MAPS),
+    Mutant("transforms/compose.py", "in reversed(self._parts(theta))", "in self._parts(theta)", MAPS),
+    Mutant("transforms/compose.py", "transform.move(part, points, size)", "transform.move(part, points, None)", MAPS),
+    Mutant("transforms/tps.py", "r2 * torch.where(r2 > 0, r2, 1).log()", "r2.sqrt() * torch.where(r2 > 0, r2, 1).log()", "test_tps.py"),
+    Mutant("transforms/tps.py", "regularisation * torch.eye", "2 * regularisation * torch.eye", "test_tps.py"),
+    Mutant("transforms/tps.py", "base_grid(lattice, align_corners=True,", "base_grid(lattice, align_corners=False,", "test_tps.py"),
+    Mutant("transforms/tps.py", "control.to(self.control.device)", "self.control", "test_tps.py"),
+    Mutant("transforms/tps.py", '"control", control, persistent=False', '"control", control, persistent=True', "test_tps.py"),
+    Mutant("modules.py", "nn.init.zeros_(self.head.weight)", "pass", LAYER),
+    Mutant("modules.py", "transform.identity() if start is None else start", "transform.identity()", LAYER),
+    Mutant("modules.py", "theta = theta.to(coordinate_dtype(theta.dtype))", "pass", LAYER),
+    Mutant("modules.py", "max(extent(n, align_corners=self.align_corners), 1)", "max(n, 1)", LAYER),
+    Mutant("modules.py", "self.transform(theta, target, size)", "self.transform(theta, target)", LAYER),
+    Mutant("modules.py", "self.transform.matrix(theta, size)", "self.transform.matrix(theta)", LAYER),
+    Mutant("modules.py", "lambda: grid(out)", "lambda: grid(dense)", LAYER),
+    Mutant("modules.py", "base_grid(resolution, align_corners=self.align_corners,", "base_grid(resolution,", LAYER),
+    Mutant("modules.py", "if self._grid is None:", "if True:", LAYER),
+    Mutant("sampling/modes.py", "torch.where(d < 0, 1 + d, 1 - d)", "1 - d.abs()", SAMPLER + " test_modules.py"),
+    Mutant("sampling/modes.py", "a = -0.75\n", "a = -0.5\n", SAMPLER),
+    Mutant("sampling/reference.py", "(kernel.support - 2) / 2", "(kernel.support - 1) / 2", SAMPLER),
+    Mutant("sampling/reference.py", "& (taps >= 0)", "& (taps > 0)", SAMPLER),
+    Mutant("sampling/padding.py", "period - i if align_corners else period - 1 - i", "period - 1 - i", SAMPLER),
+    Mutant("sampling/padding.py", "torch.where(norm.isfinite(), norm, -far)", "norm", SAMPLER + " test_modules.py"),
+    Mutant("sampling/aten.py", "torch.where(grid.isfinite().all(-1)[:, None], output, 0)", "output", SAMPLER),
+    Mutant("sampling/fused.py", "base_grid(output_size, align_corners=align_corners,", "base_grid(output_size,", "test_warp.py"),
+)
+
+
+def killed(mutant: Mutant, tree: Path) -> bool:
+    """Whether the tests fail on the copy in ``tree`` with this mutant in it."""
+    path = tree / "src" / "reticle" / mutant.file
+    original = path.read_text()
+    if original.count(mutant.old) != 1:
+        raise SystemExit(
+            f"{mutant.file}: {mutant.old!r} must occur once; it occurs {original.count(mutant.old)} times. Bring it up to date."
+        )
+    path.write_text(original.replace(mutant.old, mutant.new))
+    try:
+        return run_tests(mutant.tests.split(), tree) != 0
+    finally:
+        path.write_text(original)
+
+
+def run_tests(names: list[str], tree: Path) -> int:
+    """Exit status of pytest on those files, of the copy in ``tree``."""
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not compile and not slow"]
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *(f"tests/{name}" for name in names)], cwd=tree, env=environment, capture_output=True, text=True)
+    if done.returncode not in (0, 1, 2):  # passed, failed, did not even import
+        raise SystemExit(done.stdout + done.stderr)
+    return done.returncode
+
+
+def main(words: list[str]) -> int:
+    chosen = [m for m in MUTANTS if not words or any(word in m.file or word in m.old for word in words)]
+    survivors = []
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        for name in ("src", "tests", "pyproject.toml"):
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / name)
+        if run_tests(sorted({name for m in chosen for name in m.tests.split()}), tree) != 0:
+            raise SystemExit("The tests fail without any mutant.")
+        for mutant in chosen:
+            start = time.monotonic()
+            dead = killed(mutant, tree)
+            print(f"{'killed  ' if dead else 'SURVIVED'} {time.monotonic() - start:5.0f} s  {mutant.file}: {mutant.old}", flush=True)
+            survivors += [] if dead else [mutant]
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed")
+    return len(survivors)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
