@@ -110,8 +110,8 @@ def test_damaged_parts_are_named(run, tmp_path):
         show_run(run.path)
 
 
-def transformer(size):
-    return SpatialTransformer(Localizer(nn.Flatten(), size, Affine()), Affine(), align_corners=True)
+def transformer(size, *, align_corners=True):
+    return SpatialTransformer(Localizer(nn.Flatten(), size, Affine()), Affine(), align_corners=align_corners)
 
 
 def test_look_takes_the_transformers_that_read_the_image():
@@ -126,8 +126,10 @@ def test_look_takes_the_transformers_that_read_the_image():
 
 
 def test_look_ignores_a_deeper_transformer_that_still_gets_the_image_unchanged():
-    model = nn.Sequential(transformer(64), transformer(64), nn.Flatten(), nn.Linear(64, 3))
-    views, _ = look(model, torch.rand(2, 1, 8, 8))
+    first, deeper = transformer(64, align_corners=False), transformer(64, align_corners=False)
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.equal(first(images), images)
+    views, _ = look(nn.Sequential(first, deeper, nn.Flatten(), nn.Linear(64, 3)), images)
     assert len(views) == 1
 
 

@@ -229,11 +229,17 @@ def test_smoothing_is_unbiased_from_the_first_value_on():
     assert smooth([2.0, 8.0], 0.0) == [2, 8]
 
 
-def test_curves_draw_any_number_of_runs_and_points_that_a_logarithm_has_not(tmp_path):
+def test_curves_draw_any_number_of_runs(tmp_path):
     curves = {f"run {i}": Curve([(step, 3.0 / (step + i)) for step in range(1, 40)], [(39, 10.0 + i)]) for i in range(9)}
-    curves["broken"] = Curve([(1, 0.0), (2, math.nan), (3, math.inf)])
     with Image.open(save_curves(curves, tmp_path / "curves.png")) as picture:
         assert picture.size == (1200, 462)
+
+
+def test_curves_leave_out_what_has_no_logarithm(tmp_path):
+    with_gaps = Curve([(1, 2.0), (2, 0.0), (3, math.nan), (4, math.inf), (5, 1.0)])
+    without = Curve([(1, 2.0), (5, 1.0)])
+    first, second = (save_curves({"run": curve}, tmp_path / name).read_bytes() for curve, name in ((with_gaps, "a"), (without, "b")))
+    assert first == second
 
 
 @pytest.mark.errors
