@@ -43,8 +43,7 @@ def sample_aten(
     """
     dtype = coordinate_dtype(input.dtype, grid.dtype)
     support, size = find_mode(mode).support, input.shape[2:]
-    axes = zip(grid.to(dtype).unbind(-1), reversed(size), strict=True)
-    safe = torch.stack([settle(norm, n, padding_mode, align_corners, support) for norm, n in axes], dim=-1)
+    safe = settle(grid.to(dtype), size, padding_mode, align_corners, support)
     output = F.grid_sample(input.to(dtype), safe, str(mode), padding_mode, align_corners)
     if padding_mode == "zeros" and align_corners and 1 in size:
         # along such an axis every point lies on its only pixel, so no settled coordinate can be outside

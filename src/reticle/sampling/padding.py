@@ -1,6 +1,6 @@
 """What lies outside the image? For each padding mode: which pixel a tap index means, and after how long the world repeats."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,20 +51,29 @@ PADDING_MODES.register("reflection")(Padding(_reflect, period=_reflection_period
 PADDING_MODES.register("wrap")(Padding(_wrap, period=lambda size, align_corners: size))
 
 
-def settle(norm: Tensor, size: int, padding_mode: str, align_corners: bool, support: int) -> Tensor:
-    """Bring any coordinate of one axis to where index arithmetic is safe, without changing what is sampled there.
+def settle(grid: Tensor, size: Sequence[int], padding_mode: str, align_corners: bool, support: int) -> Tensor:
+    """Bring any coordinates to where index arithmetic is safe, without changing what is sampled there.
 
-    NaN and infinity become a point far outside (zeros, constant) or the first pixel's centre, with gradient 0. Finite coordinates
-    clamp beyond the reach of the kernel, or fold by whole periods, in double. Every backend shares this, so all agree.
+    NaN and infinity become a point far outside (zeros, constant, border) or the first pixel's centre, with gradient 0. Finite
+    coordinates clamp beyond the reach of the kernel, or fold by whole periods, in double. Every backend shares this, so all agree.
     """
     padding = PADDING_MODES[padding_mode]
+    far = 4.0 * support
+    if padding.fills:
+        return torch.where(grid.abs() <= far, grid, -far)  # outside is outside, on whichever side
     if padding.period is None:
-        far = 4.0 * support  # left of the first pixel: outside, and for border the same as that pixel
-        return torch.where(norm.isfinite(), norm, -far).clamp(-far, far)  # not nan_to_num: its gradient is 0 times what may be NaN
-    norm = torch.where(norm.isfinite(), norm, float(pixel_to_norm(0, size, align_corners=align_corners)))
+        # left of the first pixel, which under border is that pixel; not nan_to_num: its gradient is 0 times what may be NaN
+        return torch.where(grid.abs() < torch.inf, grid, -far).clamp(-far, far)
+    axes = zip(grid.unbind(-1), reversed(size), strict=True)
+    return torch.stack([_fold(norm, n, padding.period(n, align_corners), align_corners) for norm, n in axes], dim=-1)
+
+
+def _fold(norm: Tensor, size: int, period: int, align_corners: bool) -> Tensor:
+    """The same place of the image, at most half a ``period``, in pixels, from the middle."""
     length = extent(size, align_corners=align_corners)
     if length == 0:
-        return norm * 0  # one pixel, corners aligned: every point lies on it
-    period = 2 * padding.period(size, align_corners) / length
-    wide = norm.double().fmod(period)  # exact, however large
-    return (wide - period * (wide.detach() / period).round()).to(norm.dtype)
+        return torch.where(norm.isfinite(), norm, 0) * 0  # one pixel, corners aligned: every point lies on it
+    norm = torch.where(norm.isfinite(), norm, float(pixel_to_norm(0, size, align_corners=align_corners)))
+    whole = 2 * period / length
+    wide = norm.double().fmod(whole)  # exact, however large
+    return (wide - whole * (wide.detach() / whole).round()).to(norm.dtype)

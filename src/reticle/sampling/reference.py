@@ -27,11 +27,13 @@ def sample_reference(
     index = torch.zeros_like(points[..., :1], dtype=torch.long)  # (B, N, taps), taps grow axis by axis
     weight = torch.ones_like(points[..., :1])
     inside = torch.ones_like(points[..., :1], dtype=torch.bool)
-    for n, norm in zip(size, reversed(points.unbind(-1)), strict=True):  # grids hold (x, y); images hold (H, W)
-        x = norm_to_pixel(settle(norm, n, padding_mode, align_corners, kernel.support), n, align_corners=align_corners)
+    safe = settle(points, size, padding_mode, align_corners, kernel.support)
+    # grids hold (x, y); images hold (H, W)
+    for n, norm, given in zip(size, reversed(safe.unbind(-1)), reversed(points.unbind(-1)), strict=True):
+        x = norm_to_pixel(norm, n, align_corners=align_corners)
         first = (x.detach() - (kernel.support - 2) / 2).floor()
         taps = first[..., None] + torch.arange(kernel.support, dtype=dtype, device=x.device)
-        finite = norm.isfinite()[..., None]
+        finite = given.isfinite()[..., None]
         i = torch.where(finite, padding.index(taps.long(), n, align_corners), 0)
         present = finite & (taps >= 0) & (taps < n)
         index = (index[..., None] * n + i[..., None, :]).flatten(2)
