@@ -60,7 +60,7 @@ def test_run_writes_what_was_measured(tmp_path):
     assert result.num_params == (36 * 6 + 6) + (36 * 4 + 4)
     assert result.schedule == {
         **{"optimizer": {"name": "sgd", "momentum": 0.9}, "batch_size": 8},
-        **{"lr": 0.1, "localizer_lr": 1.0, "factors": {"2": 0.5}},
+        **{"lr": 0.1, "localizer_lr": 0.01, "factors": {"2": 0.5}},
     }
     assert result.changes == {} and not result.smoke
     assert result.seconds > 0 and result.hardware and result.torch and result.commit and result.date[:2] == "20"

@@ -82,7 +82,7 @@ def never_killed(tmp_path_factory):
 
 
 def test_it_learns(tmp_path):
-    result = fit(tiny.recipe(steps=150, localizer_lr=0.01, model={"dropout": 0.0}), tmp_path)
+    result = fit(tiny.recipe(steps=150, model={"dropout": 0.0}), tmp_path)
     losses = [record["loss"] for record in Run(tmp_path).read_metrics() if "loss" in record]
     assert losses[0] > 1.2 and losses[-1] < 0.6
     assert result.value < 20
@@ -119,6 +119,7 @@ def test_snapshots_show_fixed_images_from_the_identity_on(never_killed):
     _, _, model = load_run(never_killed)
     with torch.no_grad():
         torch.testing.assert_close(model.transformer.warp(fixed["images"]).theta, last["theta"], rtol=0, atol=0)
+        assert torch.equal(model(fixed["images"]).argmax(1), last["prediction"])
 
 
 def test_snapshots_are_denser_early():
@@ -282,9 +283,10 @@ def test_weights_that_overflow_are_not_saved(tmp_path):
 
 
 def test_shared_weights_can_be_written(tmp_path):
-    weight = torch.rand(3, 4).T
-    write_tensors(tmp_path / "w.safetensors", {"a": weight, "b": weight})
-    assert torch.equal(load_file(tmp_path / "w.safetensors")["b"], weight)
+    weight = torch.rand(3, 4)
+    write_tensors(tmp_path / "w.safetensors", {"a": weight, "b": weight, "c": weight.T})
+    read = load_file(tmp_path / "w.safetensors")
+    assert torch.equal(read["a"], weight) and torch.equal(read["b"], weight) and torch.equal(read["c"], weight.T)
 
 
 def test_unfinished_run_is_not_overwritten(tmp_path, monkeypatch):
@@ -311,6 +313,7 @@ def test_smoke_run_makes_way_for_the_next(tmp_path):
     assert recipe.is_smoke
     fit(recipe, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
+    Run(tmp_path).checkpoint.write_bytes(b"of the first")
     fit(recipe, tmp_path)
     assert len(Run(tmp_path).read_metrics()) == 2
     assert (tmp_path / "notes.txt").read_text() == "mine"
@@ -357,6 +360,19 @@ def test_seed_decides(tmp_path, never_killed):
     fit(tiny.recipe(seed=1), tmp_path / "other")
     assert_same_run(Run(tmp_path / "same"), never_killed)
     assert not torch.equal(load_file(Run(tmp_path / "other").weights)["head.2.weight"], load_file(never_killed.weights)["head.2.weight"])
+
+
+def test_every_step_seed_and_process_has_random_numbers_of_its_own(tmp_path):
+    def numbers(seed, rank):
+        training = Training(tiny.recipe(seed=seed), Run(tmp_path), Place(rank, 2, torch.device("cpu")))
+        training.network = training.model
+        for _ in range(3):
+            training.update()
+            yield torch.initial_seed()
+
+    drawn = [number for seed in (0, 1) for rank in (0, 1) for number in numbers(seed, rank)]
+    assert len(set(drawn)) == 12
+    assert drawn[:3] == list(numbers(0, 0))
 
 
 def test_random_numbers_of_the_caller_are_left_alone(tmp_path):

@@ -1,6 +1,5 @@
 """What is an experiment? Data: one YAML file with the protocol, and the number that stands in print, as frozen dataclasses."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -116,7 +115,7 @@ def load(recipe: str | Path, *, smoke: bool = False, overrides: Sequence[str] = 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
     """``recipe`` with new values at dotted paths; ``source`` says in errors where the changes come from."""
-    raw = copy.deepcopy(plain(recipe))
+    raw = plain(recipe)
     for path, value in changes.items():
         *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
         node = raw
