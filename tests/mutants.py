@@ -108,7 +108,7 @@ def main(words: list[str]) -> int:
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
-        for name in ("src", "tests", "pyproject.toml"):
+        for name in ("src", "tests", "conftest.py", "pyproject.toml"):
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / name)
         if run_tests(sorted({name for m in chosen for name in m.tests.split()}), tree) != 0:
