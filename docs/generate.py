@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from reticle import MODES, PADDING_MODES, TRANSFORMS
-from reticle.results import table
+from reticle.training.results import table
 from reticle.sampling import BACKENDS, Spec
 from reticle.transforms import AbstractMatrixTransform
 

@@ -9,10 +9,11 @@ import tiny
 from PIL import Image
 
 import reticle
-from reticle import cli, results, show
+from reticle import cli, show
 from reticle.recipe import dump, load
-from reticle.runs import Run
 from reticle.train import Training
+from reticle.training import results
+from reticle.training.runs import Run
 
 TIMED_HELP = """
 import contextlib, io, sys, time

@@ -7,15 +7,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "reticle"
 LAYERS = (  # lowest first; inside a package imports are free
-    "checks registry schema atomic machine parallel progress",
-    "grid checkpoint evaluation",
+    "checks registry schema",
+    "grid",
     "transforms sampling",
     "modules losses",
-    "models data viz testing watch info",
+    "models data viz testing",
     "recipe",
-    "runs",
-    "results build snapshots",
-    "train show",
+    "training",
+    "train show info",
     "report",
     "demo",
     "cli",

@@ -8,10 +8,10 @@ import torch
 import yaml
 
 from reticle import DATASETS
-from reticle.build import build_data, build_model, build_optimizer
 from reticle.recipe import RECIPES, changed, differences, dump, find, load, names
 from reticle.schema import Part
 from reticle.train import fit
+from reticle.training.build import build_data, build_model, build_optimizer
 
 # Jaderberg et al. 2015, Table 1; TC: section 4.1
 PAPER = {

@@ -13,10 +13,10 @@ from reticle.demo import run_demo
 from reticle.modules import Localizer, ParallelTransformers, SpatialTransformer
 from reticle.recipe import load
 from reticle.report import comparison, duration, write_report
-from reticle.results import read_result
-from reticle.runs import Run
 from reticle.show import look, show_run
 from reticle.train import fit
+from reticle.training.results import read_result
+from reticle.training.runs import Run
 from reticle.transforms import Affine
 
 PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_affine"

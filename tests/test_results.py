@@ -8,12 +8,23 @@ import pytest
 import tiny
 import yaml
 
-from reticle import machine, results
-from reticle.atomic import write_atomically
 from reticle.recipe import dump, load
-from reticle.results import Result, changes_of, command, keep, kept_result, overview, read_result, schedule_of, table, write_result
-from reticle.runs import Run
 from reticle.train import fit
+from reticle.training import machine, results
+from reticle.training.atomic import write_atomically
+from reticle.training.results import (
+    Result,
+    changes_of,
+    command,
+    keep,
+    kept_result,
+    overview,
+    read_result,
+    schedule_of,
+    table,
+    write_result,
+)
+from reticle.training.runs import Run
 
 NAME = "jaderberg2015/mnist_r_cnn_affine"
 

@@ -16,17 +16,18 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from reticle import Affine, Localizer, SpatialTransformer, atomic
-from reticle.build import build_optimizer, load_run
-from reticle.checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from reticle.evaluation import error_percent
-from reticle.parallel import Place
+from reticle import Affine, Localizer, SpatialTransformer
 from reticle.recipe import changed, dump, load
-from reticle.results import read_result
-from reticle.runs import Run
-from reticle.snapshots import first_of_each, snapshot_steps
 from reticle.train import Training, fit
-from reticle.watch import Watch
+from reticle.training import atomic
+from reticle.training.build import build_optimizer, load_run
+from reticle.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from reticle.training.evaluation import error_percent
+from reticle.training.parallel import Place
+from reticle.training.results import read_result
+from reticle.training.runs import Run
+from reticle.training.snapshots import first_of_each, snapshot_steps
+from reticle.training.watch import Watch
 
 CPU = Place(0, 1, torch.device("cpu"))
 TESTS = Path(__file__).parent

@@ -33,7 +33,7 @@ def recipes() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from .results import overview
+    from .training.results import overview
 
     header, *rows = overview()
     table = Table(*header, box=box.SIMPLE_HEAD)
@@ -85,10 +85,10 @@ def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
     Args:
         run: a folder that `reticle train` wrote.
     """
-    from .build import load_run
-    from .evaluation import error_percent
-    from .parallel import processes
-    from .runs import Run
+    from .training.build import load_run
+    from .training.evaluation import error_percent
+    from .training.parallel import processes
+    from .training.runs import Run
 
     recipe, data, model = load_run(Run(run), data_dir=data_dir)
     with processes() as place:
@@ -117,7 +117,7 @@ def keep(runs: Folders, /, out: Out = None) -> None:
         runs: folders that `reticle train` wrote.
         out: another file for the result.
     """
-    from . import results
+    from .training import results
 
     print(results.keep(runs, out=out))
 

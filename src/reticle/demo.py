@@ -15,10 +15,10 @@ from rich.table import Table
 
 from .recipe import Recipe, differences, load
 from .report import comparison, duration, write_report
-from .results import Result, read_result
-from .runs import Run
 from .show import read_curve, show_run
 from .train import fit
+from .training.results import Result, read_result
+from .training.runs import Run
 from .viz import save_curves
 
 PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_affine"

@@ -4,9 +4,9 @@ import platform
 
 import torch
 
-from .machine import commit, hardware
 from .sampling import MODES, PADDING_MODES
 from .sampling.backends import BACKENDS, Spec
+from .training.machine import commit, hardware
 
 
 def describe() -> str:

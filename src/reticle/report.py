@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from .atomic import write_atomically
-from .results import Result
+from .training.atomic import write_atomically
+from .training.results import Result
 
 CAPTIONS = {
     "moving.gif": (

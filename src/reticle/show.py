@@ -10,11 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .build import build_data, build_model, load_run
 from .modules import SpatialTransformer
 from .recipe import Recipe, load
-from .runs import Run
-from .snapshots import first_of_each
+from .training.build import build_data, build_model, load_run
+from .training.runs import Run
+from .training.snapshots import first_of_each
 from .viz import MOTIONS, Curve, Snapshot, View, evolution_frames, moving_frames, moving_images, save_curves, save_gif, window_picture
 
 FIRST, EACH, LAST, MOVING = 1200, 250, 3000, 90  # how long frames stay, in milliseconds

@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from .build import build_data, build_model, build_optimizer
-from .checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from .evaluation import METRICS, error_percent
-from .machine import commit, hardware
-from .parallel import Place, processes
-from .progress import TrainingBar
 from .recipe import Recipe
-from .results import Result, changes_of, schedule_of, write_result
-from .runs import Run
-from .snapshots import Snapshots, snapshot_steps
-from .watch import Watch
+from .training.build import build_data, build_model, build_optimizer
+from .training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from .training.evaluation import METRICS, error_percent
+from .training.machine import commit, hardware
+from .training.parallel import Place, processes
+from .training.progress import TrainingBar
+from .training.results import Result, changes_of, schedule_of, write_result
+from .training.runs import Run
+from .training.snapshots import Snapshots, snapshot_steps
+from .training.watch import Watch
 
 
 def fit(recipe: Recipe, out: str | Path, *, resume: bool = False, data_dir: Path | None = None, tensorboard: bool = False) -> Result:
@@ -28,7 +28,7 @@ def fit(recipe: Recipe, out: str | Path, *, resume: bool = False, data_dir: Path
 
     Args:
         recipe: from :func:`reticle.recipe.load`.
-        out: the run's folder; see :class:`reticle.runs.Run` for what it will hold.
+        out: the run's folder; see :class:`reticle.training.runs.Run` for what it will hold.
         resume: go on with the run that is there, if there is one.
         data_dir: where the data's files are looked for first.
         tensorboard: write loss, accuracy and error for TensorBoard, too.

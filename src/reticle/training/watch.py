@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .modules import SpatialTransformer
+from ..modules import SpatialTransformer
 from .parallel import Place
 
 

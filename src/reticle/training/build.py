@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from ..data import DATASETS
+from ..models import MODELS
+from ..modules import SpatialTransformer
+from ..recipe import Recipe, load
+from ..registry import Registry
+from ..schema import Part, suggest
 from .checkpoint import load_checkpoint
-from .data import DATASETS
-from .models import MODELS
-from .modules import SpatialTransformer
-from .recipe import Recipe, load
-from .registry import Registry
 from .runs import Run
-from .schema import Part, suggest
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
 OPTIMIZERS.register("sgd")(torch.optim.SGD)

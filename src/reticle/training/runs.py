@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..recipe import Recipe, differences, dump, load
 from .atomic import append, write_atomically
-from .recipe import Recipe, differences, dump, load
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def hardware(device: torch.device) -> str:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ..modules import SpatialTransformer
 from .checkpoint import write_tensors
-from .modules import SpatialTransformer
 from .runs import Run
 
 

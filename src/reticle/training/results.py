@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from ..recipe import RECIPES, Recipe, differences, load, names
+from ..schema import At, build, plain
 from .atomic import write_atomically
-from .recipe import RECIPES, Recipe, differences, load, names
 from .runs import Run
-from .schema import At, build, plain
 
 NOT_YET = "not yet run"
 
