@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from reticle import MODES, PADDING_MODES, TRANSFORMS
-from reticle.training.results import table
 from reticle.sampling import BACKENDS, Spec
+from reticle.training.results import table
 from reticle.transforms import AbstractMatrixTransform
 
 ROOT = Path(__file__).parents[1]
