@@ -146,7 +146,7 @@ class SpatialTransformer(nn.Module):
         self._check_input(x)
         return self.sample(x, self.localizer(x))
 
-    def sample(self, x: Float[Tensor, "b c *size"], theta: Float[Tensor, "b p"]) -> Warp:
+    def sample(self, x: Float[Tensor, "#b c *size"], theta: Float[Tensor, "#b p"]) -> Warp:
         """Warp ``x`` by a ``theta`` from elsewhere: masks by the image's, an image by one predicted from deeper features."""
         self._check_input(x)
         check_floating("SpatialTransformer", "theta", theta)
