@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .modules import SpatialTransformer
 from .recipe import Recipe, load
 from .training.build import build_data, build_model, load_run
+from .training.checkpoint import read_tensors
 from .training.runs import Run
 from .training.snapshots import first_of_each
 from .viz import MOTIONS, Curve, Snapshot, View, evolution_frames, moving_frames, moving_images, save_curves, save_gif, window_picture
@@ -98,10 +97,7 @@ def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
     """The recipe, its data, its model, and whether the model has weights from the training."""
     if not files.recipe.exists() or files.weights.exists() or files.checkpoint.exists():
-        try:
-            return *load_run(files, data_dir=data_dir), True
-        except SafetensorError as error:
-            raise _damaged(files.weights, error) from None
+        return *load_run(files, data_dir=data_dir), True
     recipe = load(files.recipe)
     data = build_data(recipe, data_dir=data_dir)
     return recipe, data, build_model(recipe, data).eval(), False
@@ -150,15 +146,9 @@ def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], li
 
 def _read_tensors(file: Path, *names: str) -> dict[str, Tensor]:
     try:
-        tensors = load_file(file)
-    except SafetensorError as error:
-        raise _damaged(file, error) from None
+        tensors = read_tensors(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"{file}: is missing, though the run has snapshots.\n  Train again to get it back.") from None
     if missing := set(names) - set(tensors):
         raise ValueError(f"{file}: must hold {', '.join(names)}; it lacks {', '.join(sorted(missing))}.")
     return tensors
-
-
-def _damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(f"{file}: must be a safetensors file; it is damaged ({error}).\n  Delete it, or train again.")

@@ -51,9 +51,10 @@ class CNN(nn.Module):
         input_shape: ``(C, H, W)`` of an image, at least 22×22.
         num_classes: number of logits.
         filters: number of filters of both layers; the paper says 32 to 64.
+        hidden: width of a hidden layer before the classifier; none if None, as in the paper.
     """
 
-    def __init__(self, input_shape: Shape, num_classes: int = 10, *, filters: int = 32) -> None:
+    def __init__(self, input_shape: Shape, num_classes: int = 10, *, filters: int = 32, hidden: int | None = None) -> None:
         super().__init__()
         # pooling before the rectifier: the same function for a quarter of the rectifier's work
         features = nn.Sequential(
@@ -67,7 +68,9 @@ class CNN(nn.Module):
         )
         if min(input_shape[1:]) < 22:
             raise ValueError(f"CNN: `input_shape` must be at least 22×22 pixels for its two layers; got {tuple(input_shape)}.")
-        self.classifier = nn.Sequential(features, nn.Linear(_width(features, input_shape), num_classes))
+        width = _width(features, input_shape)
+        between = [] if hidden is None else [nn.Linear(width, hidden), nn.ReLU()]
+        self.classifier = nn.Sequential(features, *between, nn.Linear(hidden or width, num_classes))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits."""
@@ -116,6 +119,7 @@ class STCNN(nn.Module):
         input_shape: ``(C, H, W)`` of an image.
         num_classes: number of logits.
         filters: number of filters of the classifier's layers.
+        hidden: width of the classifier's hidden layer, if it shall have one.
         localizer_filters: number of filters of the localiser's convolutions.
         transform: a registered name, or ``{name: .., **arguments}``.
         sampler: further arguments of :class:`reticle.SpatialTransformer`: output_size, antialias, align_corners, mode, ...
@@ -127,6 +131,7 @@ class STCNN(nn.Module):
         num_classes: int = 10,
         *,
         filters: int = 32,
+        hidden: int | None = None,
         localizer_filters: int = 20,
         transform: str | Mapping[str, Any] = "affine",
         sampler: Mapping[str, Any] | None = None,
@@ -143,7 +148,7 @@ class STCNN(nn.Module):
         )
         features = nn.Sequential(convolutions, nn.Linear(_width(convolutions, input_shape), 20), nn.ReLU())
         self.transformer = _transformer(features, 20, transform, sampler)
-        self.classifier = CNN(_output_shape(self.transformer, input_shape), num_classes, filters=filters)
+        self.classifier = CNN(_output_shape(self.transformer, input_shape), num_classes, filters=filters, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits of what the transformer sees."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from ..data import DATASETS
@@ -16,7 +15,7 @@ from ..modules import SpatialTransformer
 from ..recipe import Recipe, load
 from ..registry import Registry
 from ..schema import Part, suggest
-from .checkpoint import load_checkpoint
+from .checkpoint import load_checkpoint, read_tensors
 from .runs import Run
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
@@ -56,6 +55,7 @@ def load_run(run: Run, *, data_dir: Path | None = None) -> tuple[Recipe, Any, nn
 
     Raises:
         FileNotFoundError: this is not a run, or it has no weights yet.
+        ValueError: the weights are damaged.
     """
     if not run.recipe.exists():
         raise FileNotFoundError(f"run must be a folder that `reticle train` wrote; got '{run.path}', which has no recipe.yaml.")
@@ -64,7 +64,7 @@ def load_run(run: Run, *, data_dir: Path | None = None) -> tuple[Recipe, Any, nn
         raise FileNotFoundError(f"{run.path}: has no weights yet.\n  Wait for its first checkpoint, or go on with --resume.")
     data = build_data(recipe, data_dir=data_dir)
     model = build_model(recipe, data)
-    model.load_state_dict(load_file(run.weights) if run.weights.exists() else load_checkpoint(run.checkpoint)["model"])
+    model.load_state_dict(read_tensors(run.weights) if run.weights.exists() else load_checkpoint(run.checkpoint)["model"])
     return recipe, data, model.eval()
 
 

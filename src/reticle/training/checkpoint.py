@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .atomic import write_atomically
@@ -16,6 +17,18 @@ def write_tensors(file: Path, tensors: dict[str, Tensor]) -> None:
     """Write ``tensors`` as safetensors, atomically."""
     # safetensors refuses tensors that share memory, such as the weights of a layer used twice
     write_atomically(file, save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}))
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Read what :func:`write_tensors` wrote.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{file}: must be a safetensors file; it is damaged ({error}).\n  Delete it, or train again.") from None
 
 
 def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
