@@ -26,7 +26,7 @@ from reticle.training.evaluation import error_percent
 from reticle.training.parallel import Place
 from reticle.training.results import read_result
 from reticle.training.runs import Run
-from reticle.training.snapshots import first_of_each, snapshot_steps
+from reticle.training.snapshots import Snapshots, first_of_each, snapshot_steps
 from reticle.training.watch import Watch
 
 CPU = Place(0, 1, torch.device("cpu"))
@@ -121,6 +121,15 @@ def test_snapshots_show_fixed_images_from_the_identity_on(never_killed):
     with torch.no_grad():
         torch.testing.assert_close(model.transformer.warp(fixed["images"]).theta, last["theta"], rtol=0, atol=0)
         assert torch.equal(model(fixed["images"]).argmax(1), last["prediction"])
+
+
+def test_snapshots_are_taken_without_dropout(tmp_path):
+    model = tiny.Look((1, 6, 6), 4, dropout=0.9)
+    images, labels = tiny.Corners().test_set()
+    Snapshots(Run(tmp_path), model, images, labels).write(0)
+    assert model.training
+    predictions = model.eval()(images[first_of_each(labels)]).argmax(1)
+    assert torch.equal(load_file(tmp_path / "snapshots" / "0000000.safetensors")["prediction"], predictions)
 
 
 def test_snapshots_are_denser_early():

@@ -88,7 +88,7 @@ def _check_arguments(parameters: Mapping[str, inspect.Parameter], part: Part, wh
         if not (takes_any or name in parameters):
             raise ValueError(f"{where}.name: {part.name!r} must take the argument {name!r}; it takes {', '.join(known)}.")
     for name in part.args:
-        if name in given or not (takes_any or name in known):
+        if not (takes_any or name in known):
             raise ValueError(f"{where}.{name}: {part.name!r} has no argument {name!r}. {suggest(name, known)}")
     for name in known:
         if parameters[name].default is inspect.Parameter.empty and name not in part.args:

@@ -18,7 +18,7 @@ class TrainingBar:
         console = Console(stderr=True, quiet=silent)
         self.live = console.is_terminal and not silent
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+        columns = (TextColumn(name), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
         self.bar = Progress(*columns, *times, console=console, disable=not self.live)
         self.task = self.bar.add_task(name, total=steps, completed=start, state="")
         self.spoken = time.monotonic()
