@@ -19,7 +19,7 @@ from reticle.training.results import read_result
 from reticle.training.runs import Run
 from reticle.transforms import Affine
 
-PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_affine"
+PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_similarity"
 SMALL = ("model.filters=2", "train.log_every=1")
 
 

@@ -21,7 +21,7 @@ from .training.results import Result, read_result
 from .training.runs import Run
 from .viz import save_curves
 
-PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_affine"
+PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_similarity"
 PAPER = "jaderberg2015/mnist_rts_cnn_affine"
 SHOWN = ("moving.gif", "evolution.gif", "window.png")
 
