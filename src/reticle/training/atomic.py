@@ -19,12 +19,12 @@ def write_atomically(file: Path, content: bytes | str) -> None:
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, file)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # it may be the folder that is missing
+    except OSError as error:
+        raise _failure(file, error) from error
+    finally:
+        # gone already, unless something failed; it may even be the folder that is missing
+        with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):
-            raise _failure(file, error) from error
-        raise
 
 
 def append(file: Path, line: str) -> None:
