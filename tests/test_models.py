@@ -159,6 +159,14 @@ def test_layers_are_those_of_the_paper():
     assert [m.in_features for m in model.transformer.modules() if isinstance(m, nn.Linear)] == [20 * 4 * 4, 20]
 
 
+@pytest.mark.parametrize("name", ["cnn", "st_cnn"])
+def test_hidden_layer_of_the_classifier_is_one_layer_more(name):
+    plain, deeper = MODELS[name]((1, 42, 42)), MODELS[name]((1, 42, 42), hidden=50)
+    width = 32 * 5 * 5
+    assert count(deeper) - count(plain) == (width + 1) * 50 + 51 * 10 - (width + 1) * 10
+    assert deeper(torch.rand(2, 1, 42, 42)).shape == (2, 10)
+
+
 def test_output_of_60_pixels_averaged_to_30_needs_a_smaller_classifier():
     model = MODELS["st_cnn"]((1, 60, 60), sampler={"output_size": (30, 30), "antialias": 2})
     assert count(model.classifier) == count(MODELS["cnn"]((1, 30, 30)))
