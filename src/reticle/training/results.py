@@ -16,6 +16,7 @@ from .atomic import write_atomically
 from .runs import Run
 
 NOT_YET = "not yet run"
+OBSERVATION = ("train.log_every", "train.eval_every", "train.checkpoint_every")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class Kept:
 def schedule_of(recipe: Recipe) -> dict[str, Any]:
     """The part of ``recipe`` that decides how long and how fast it trains."""
     train = recipe.train
-    rates = {"lr": train.lr, "localizer_lr": train.localizer_lr, "factors": {str(step): factor for step, factor in train.schedule.items()}}
+    rates = {"lr": train.lr, "localizer_lr": train.localizer_lr, "factors": train.schedule}
     return {"optimizer": plain(recipe.optimizer), "batch_size": train.batch_size} | rates
 
 
@@ -163,8 +164,9 @@ def table(prefix: str = "", *, measured_only: bool = False) -> str:
 
 
 def command(name: str, changes: dict[str, Any]) -> str:
-    """The command line that runs recipe ``name`` with ``changes``."""
-    return " ".join(["reticle train", name, *(f"--set {shlex.quote(f'{path}={_inline(value)}')}" for path, value in changes.items())])
+    """The command line that runs recipe ``name`` with ``changes``, without those that the number does not depend on."""
+    words = [f"--set {shlex.quote(f'{path}={_inline(value)}')}" for path, value in changes.items() if path not in OBSERVATION]
+    return " ".join(["reticle train", name, *words])
 
 
 def _reported(recipe: Recipe) -> str:
@@ -194,9 +196,14 @@ def _own(result: Result) -> dict[str, Any]:
 
 def _read(want: type, file: Path) -> Any:
     try:
-        return build(want, json.loads(file.read_text(encoding="utf-8")), At(str(file)))
+        return build(want, json.loads(file.read_text(encoding="utf-8"), object_hook=_with_steps), At(str(file)))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: must be valid JSON; {error}.") from None
+
+
+def _with_steps(mapping: dict[str, Any]) -> dict[str | int, Any]:
+    """Undo what JSON does to a schedule: its keys are numbers of steps, not text."""
+    return {int(key) if key.isdigit() else key: value for key, value in mapping.items()}
 
 
 def _check_one_experiment(runs: list[Run], results: list[Result]) -> None:
