@@ -96,6 +96,14 @@ def test_huge_coordinates_fold_in_double(backend, call, device):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
 
 
+def test_single_precision_coordinates_fold_in_double_too(device):
+    """With aligned corners six pixels repeat after 12 / 5, which single precision rounds: 10,000 periods on, a 400th of a pixel."""
+    ramp = torch.arange(6.0, device=device).view(1, 1, 6)
+    far = torch.tensor([24_000.25], device=device).view(1, 1, 1)
+    got = grid_sample(ramp, far, "bilinear", "wrap", align_corners=True)
+    assert got.item() == pytest.approx(2.5 + 0.25 * 2.5, abs=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_wild_coordinates_of_other_dtypes(dtype, device):
     image, grid = torch.rand(1, 1, 3, 4, dtype=dtype).to(device), wild_grid(2, torch.float32).to(dtype).to(device)
