@@ -234,3 +234,10 @@ def test_errors_of_apply_matrix(matrix, points, error, text):
     with pytest.raises(error) as e:
         apply_matrix(matrix, points)
     assert str(e.value) == "reticle.apply_matrix: " + text
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, "float32"], ids=str)
+def test_a_grid_of_a_dtype_that_is_not_floating_is_refused(dtype):
+    with pytest.raises(TypeError, match=rf"^reticle.base_grid: `dtype` must be a floating dtype; got {dtype!r}.$"):
+        base_grid((2, 2), dtype=dtype)

@@ -236,3 +236,8 @@ def test_polynomials_up_to_the_claimed_degree_are_reproduced_and_no_further(back
     got = grid_sample(image.to(device), grid.to(device), mode, "border", True, backend=backend).flatten().cpu()
     error = (got - (pixel - 10) ** degree / 10).abs().max()
     assert (error < 1e-10) == (degree <= MODES[mode].exact_degree)
+
+
+def test_a_normalised_kernel_that_misses_every_pixel_gives_zero_not_nan():
+    nothing = Mode(torch.zeros_like, 2, normalise=True)
+    assert nothing.weights(torch.tensor([[0.25, -0.75]])).tolist() == [[0.0, 0.0]]

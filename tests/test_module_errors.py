@@ -92,7 +92,7 @@ def test_wrong_localizer_is_explained():
 
 
 def test_no_parallel_transformers_are_explained():
-    with pytest.raises(ValueError, match="^ParallelTransformers: `transformers` must be one or more; got none.$"):
+    with pytest.raises(ValueError, match=r"^ParallelTransformers: `transformers` must be one or more SpatialTransformer; got \(\)\.$"):
         ParallelTransformers()
 
 
@@ -100,3 +100,21 @@ def test_wrong_value_is_explained():
     layer = transformer(Affine(), (1, 4, 4), padding_mode="constant", value=[1.0, 2.0])
     with pytest.raises(ValueError, match=r"`value` must be a number or one per channel, C = 1; got shape \(2,\).$"):
         layer(torch.zeros(2, 1, 4, 4))
+
+
+@pytest.mark.errors
+def test_a_class_in_place_of_a_transform_is_explained():
+    with pytest.raises(TypeError, match=r"^Localizer: `transform` must be a transform, such as Affine\(\); got <class .*Affine'>\.$"):
+        Localizer(nn.Flatten(), 4, Affine)
+    with pytest.raises(TypeError, match=r"^SpatialTransformer: `transform` must be a transform, such as Affine\(\); got 'affine'\.$"):
+        SpatialTransformer(nn.Flatten(), "affine")
+
+
+@pytest.mark.errors
+def test_parts_of_a_transformer_are_checked_when_it_is_made():
+    with pytest.raises(TypeError, match="^SpatialTransformer: `localizer` must be a module; got None.$"):
+        SpatialTransformer(None, Affine())
+    with pytest.raises(ValueError, match="^reticle: unknown backend 'atan'. Known: auto, aten, reference.$"):
+        SpatialTransformer(nn.Flatten(), Affine(), backend="atan")
+    with pytest.raises(TypeError, match=r"^`mode` must be a name in MODES or a Mode; got list\.$"):
+        SpatialTransformer(nn.Flatten(), Affine(), mode=["bilinear"])

@@ -348,3 +348,28 @@ def test_attention_of_fixed_scale_says_what_it_cannot():
 def test_unknown_family_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match=r"^Unknown transform 'afine'. Did you mean 'affine'\? Known: affine, attention, "):
         TRANSFORMS["afine"]
+
+
+@pytest.mark.parametrize("name", ["attention", "similarity"])
+@pytest.mark.parametrize("log_scale", [-1e4, 100.0, 1e30])
+def test_an_absurd_scale_has_a_finite_map_and_gradient(name, log_scale):
+    transform = TRANSFORMS[name]()
+    theta = transform.identity()[None].clone()
+    theta[:, transform.num_params - 3] = log_scale
+    moved = transform(theta.requires_grad_(), base_grid((3, 3)))
+    moved.sum().backward()
+    assert moved.isfinite().all() and theta.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_coordinates_do_not_depend_on_the_precision_of_matrix_products(name):
+    transform = TRANSFORMS[name]()
+    theta = transform.identity() + 0.1 * torch.randn(2, transform.num_params)
+    points = base_grid((5, 4))
+    before = torch.get_float32_matmul_precision()
+    expected = transform(theta, points)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert torch.equal(transform(theta, points), expected)
+    finally:
+        torch.set_float32_matmul_precision(before)

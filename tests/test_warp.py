@@ -127,12 +127,7 @@ HINT = "\n  It maps normalised target points to source points; add the batch axi
             (IMAGE[..., :0], MATRIX),
             {},
             ValueError,
-            (
-                (IMAGE[..., :0], MATRIX),
-                {},
-                ValueError,
-                "reticle.warp: `input` must have at least one pixel along every axis; got (2, 3, 5, 0).",
-            ),
+            "reticle.warp: `input` must have at least one pixel along every axis; got (2, 3, 5, 0).",
         ),
         ((IMAGE, MATRIX[0]), {}, ValueError, "reticle.warp: `matrix` must have shape (B, 2, 3) or (B, 3, 3); got (2, 3)." + HINT),
         ((IMAGE[None], MATRIX), {}, ValueError, "reticle.warp: `matrix` must have shape (B, 3, 4) or (B, 4, 4); got (2, 2, 3)." + HINT),

@@ -61,6 +61,7 @@ def base_grid(
         ``(*size, D)``; the last axis holds ``(x, y)`` or ``(x, y, z)``, the reverse of the order of ``size``.
     Raises:
         ValueError: ``size`` is not made of positive whole numbers.
+        TypeError: ``dtype`` is not floating.
 
     >>> base_grid((1, 2))
     tensor([[[-0.5000,  0.0000],
@@ -70,6 +71,8 @@ def base_grid(
     """
     size = check_size("reticle.base_grid", "size", size)
     dtype = dtype or torch.get_default_dtype()
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"reticle.base_grid: `dtype` must be a floating dtype; got {dtype!r}.")
     # 16-bit dtypes cannot count the pixels of a large axis: compute wide, then round once
     pixels = [torch.arange(n, dtype=coordinate_dtype(dtype), device=device) for n in size]
     axes = [pixel_to_norm(p, n, align_corners=align_corners).to(dtype) for p, n in zip(pixels, size, strict=True)]
@@ -119,8 +122,15 @@ def move_points(matrix: Float[Tensor, "b r c"], points: Float[Tensor, "#b n d"])
     d = points.shape[-1]
     dtype = coordinate_dtype(matrix.dtype, points.dtype)
     matrix, points = matrix.to(dtype), points.to(dtype)
-    moved = points @ matrix[:, :, :d].mT + matrix[:, None, :, d]
+    # no matrix product: autocast and TF32 would round its coordinates to 16 or 19 bits
+    rows = [sum((row[:, i, None] * points[..., i] for i in range(d)), row[:, d, None]) for row in matrix.unbind(1)]
+    moved = torch.stack(rows, dim=-1)
     return moved if matrix.shape[1] == d else _divide(moved)
+
+
+def product(a: Float[Tensor, "*b r k"], b: Float[Tensor, "*b k c"]) -> Float[Tensor, "*b r c"]:
+    """The product of small matrices, in full precision also under autocast and TF32."""
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
 def check_matrix(fn: str, matrix: Tensor, ndim: int) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .checks import check_batch, check_floating, check_positive_int, check_shape, check_size
 from .grid import base_grid, coordinate_dtype, extent
-from .sampling import MODES, PADDING_MODES, Mode, grid_sample, warp
+from .sampling import PADDING_MODES, Mode, find_backend, find_mode, grid_sample, warp
 from .transforms import AbstractMatrixTransform, AbstractTransform
 
 _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -53,6 +53,7 @@ class Localizer(nn.Module):
         start: ``(P,)``, another place to start from, such as one tile of the image for each of several parallel transformers.
     Raises:
         ValueError: at construction, ``start`` has the wrong shape; when called, ``features`` gives another length.
+        TypeError: ``transform`` is not a transform.
 
     >>> localizer = Localizer(nn.Flatten(), 16, Attention())
     >>> localizer(torch.rand(2, 1, 4, 4))
@@ -64,6 +65,7 @@ class Localizer(nn.Module):
 
     def __init__(self, features: nn.Module, num_features: int, transform: AbstractTransform, start: Tensor | None = None) -> None:
         super().__init__()
+        _check_transform("Localizer", transform)
         check_positive_int("Localizer", "num_features", num_features)
         if start is not None:
             check_shape("Localizer", "start", start, "P", P=transform.num_params)
@@ -97,6 +99,7 @@ class SpatialTransformer(nn.Module):
             identity is no longer exact.
     Raises:
         ValueError: an argument is out of range; when called, ``theta`` has the wrong shape.
+        TypeError: ``transform`` is not a transform (a class, such as ``Affine`` for ``Affine()``), or ``localizer`` not a module.
     Gradients:
         To the input, and through ``theta`` to the localiser.
 
@@ -128,11 +131,13 @@ class SpatialTransformer(nn.Module):
     ) -> None:
         super().__init__()
         fn = "SpatialTransformer"
+        _check_transform(fn, transform)
+        if not isinstance(localizer, nn.Module):
+            raise TypeError(f"{fn}: `localizer` must be a module; got {localizer!r}.")
         check_positive_int(fn, "antialias", antialias)
         self.output_size = None if output_size is None else check_size(fn, "output_size", output_size, transform.ndim)
-        if not isinstance(mode, Mode):
-            MODES[mode]  # an unknown name is an error here, not at the first batch
-        PADDING_MODES[padding_mode]
+        # an unknown name is an error here, not at the first batch
+        find_mode(mode), PADDING_MODES[padding_mode], find_backend(backend)
         self.localizer, self.transform, self.mode = localizer, transform, mode
         self.padding_mode, self.value, self.align_corners = padding_mode, value, align_corners
         self.antialias, self.backend = antialias, backend
@@ -180,7 +185,8 @@ class SpatialTransformer(nn.Module):
 
     def extra_repr(self) -> str:
         """What ``print(st)`` shows besides its parts."""
-        shown = {"output_size": None, "mode": "bilinear", "padding_mode": "zeros", "align_corners": False, "antialias": 1}
+        shown = {"output_size": None, "mode": "bilinear", "padding_mode": "zeros", "value": 0.0}
+        shown |= {"align_corners": False, "antialias": 1, "backend": "auto"}
         named = [f"{name}={getattr(self, name)!r}" for name, default in shown.items() if getattr(self, name) != default]
         return ", ".join(n for n in named if not n.startswith("mode=Mode"))
 
@@ -202,8 +208,8 @@ class ParallelTransformers(nn.Module):
 
     def __init__(self, *transformers: SpatialTransformer) -> None:
         super().__init__()
-        if not transformers:
-            raise ValueError("ParallelTransformers: `transformers` must be one or more; got none.")
+        if not transformers or not all(isinstance(t, SpatialTransformer) for t in transformers):
+            raise ValueError(f"ParallelTransformers: `transformers` must be one or more SpatialTransformer; got {transformers!r}.")
         self.transformers = nn.ModuleList(transformers)
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b k *out"]:
@@ -213,3 +219,8 @@ class ParallelTransformers(nn.Module):
     def warp(self, x: Float[Tensor, "b c *size"]) -> tuple[Warp, ...]:
         """What each transformer did."""
         return tuple(cast(SpatialTransformer, st).warp(x) for st in self.transformers)
+
+
+def _check_transform(fn: str, transform: object) -> None:
+    if not isinstance(transform, AbstractTransform):
+        raise TypeError(f"{fn}: `transform` must be a transform, such as Affine(); got {transform!r}.")

@@ -48,7 +48,7 @@ class CNN(nn.Module):
     """Convolutional: 9×9 and 7×7 convolutions without padding, each with max-pooling by 2, and a classifier.
 
     Args:
-        input_shape: ``(C, H, W)`` of an image, at least 22×22.
+        input_shape: ``(C, H, W)`` of an image, at least 24×24.
         num_classes: number of logits.
         filters: number of filters of both layers; the paper says 32 to 64.
         hidden: width of a hidden layer before the classifier; none if None, as in the paper.
@@ -66,8 +66,7 @@ class CNN(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
         )
-        if min(input_shape[1:]) < 22:
-            raise ValueError(f"CNN: `input_shape` must be at least 22×22 pixels for its two layers; got {tuple(input_shape)}.")
+        _check_side("CNN", input_shape, 24, "two layers")
         width = _width(features, input_shape)
         between = [] if hidden is None else [nn.Linear(width, hidden), nn.ReLU()]
         self.classifier = nn.Sequential(features, *between, nn.Linear(hidden or width, num_classes))
@@ -146,6 +145,7 @@ class STCNN(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
         )
+        _check_side("STCNN", input_shape, 28, "localiser")
         features = nn.Sequential(convolutions, nn.Linear(_width(convolutions, input_shape), 20), nn.ReLU())
         self.transformer = _transformer(features, 20, transform, sampler)
         self.classifier = CNN(_output_shape(self.transformer, input_shape), num_classes, filters=filters, hidden=hidden)
@@ -160,6 +160,11 @@ def _transformer(
 ) -> SpatialTransformer:
     family = build_transform(transform)
     return SpatialTransformer(Localizer(features, num_features, family), family, **(sampler or {}))
+
+
+def _check_side(model: str, input_shape: Sequence[int], least: int, part: str) -> None:
+    if min(input_shape[1:]) < least:
+        raise ValueError(f"{model}: `input_shape` must be at least {least}×{least} pixels for its {part}; got {tuple(input_shape)}.")
 
 
 def _output_shape(transformer: SpatialTransformer, input_shape: Sequence[int]) -> Shape:

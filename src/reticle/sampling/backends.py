@@ -46,7 +46,8 @@ def choose(spec: Spec, name: str = "auto") -> Backend:
     name = _forced if name == "auto" else name
     if name == "auto":
         return next(b for b in BACKENDS if b.refuses(spec) is None)
-    backend = _named(name)
+    backend = find_backend(name)
+    assert backend is not None, "auto was answered above"
     why = backend.refuses(spec)
     if why is not None:
         able = next(b.name for b in BACKENDS if b.refuses(spec) is None)
@@ -67,8 +68,7 @@ class use_backend:
 
     def __init__(self, name: str) -> None:
         global _forced
-        if name != "auto":
-            _named(name)
+        find_backend(name)
         self._before, _forced = _forced, name
 
     def __enter__(self) -> None:
@@ -102,7 +102,10 @@ def make_spec(input: Tensor, mode: str | Mode, padding_mode: str, align_corners:
     return Spec(input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners)
 
 
-def _named(name: str) -> Backend:
+def find_backend(name: str) -> Backend | None:
+    """The backend of that name; None for ``"auto"``."""
+    if name == "auto":
+        return None
     for backend in BACKENDS:
         if backend.name == name:
             return backend

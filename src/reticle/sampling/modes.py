@@ -43,7 +43,10 @@ class Mode(nn.Module):
     def weights(self, distance: Tensor) -> Tensor:
         """Weights of the pixels at ``distance (..., support)``, normalised over the last axis if the mode says so."""
         w = self.phi(distance)
-        return w / w.sum(-1, keepdim=True) if self.normalise else w
+        if not self.normalise:
+            return w
+        total = w.sum(-1, keepdim=True)
+        return w / torch.where(total == 0, 1, total)  # a kernel may be narrower than the gap between two pixels
 
     def forward(self, distance: Tensor) -> Tensor:
         """The same as :meth:`weights`."""
@@ -66,6 +69,8 @@ def mode(name: str, *, support: int, exact_degree: int, normalise: bool = False)
 
 def find_mode(mode: "str | Mode") -> Mode:
     """The mode of that name, or the one given."""
+    if not isinstance(mode, str | Mode):
+        raise TypeError(f"`mode` must be a name in MODES or a Mode; got {type(mode).__name__}.")
     return mode if isinstance(mode, Mode) else MODES[mode]
 
 

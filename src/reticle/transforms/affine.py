@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..grid import product
 from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join
 
 
@@ -40,4 +41,4 @@ class Affine(AbstractMatrixTransform):
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
         matrix = self.matrix(theta, size)
         linear = torch.linalg.inv(matrix[..., : self.ndim])
-        return join(linear, -(linear @ matrix[..., self.ndim :])[..., 0]).flatten(1)
+        return join(linear, -product(linear, matrix[..., self.ndim :])[..., 0]).flatten(1)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join
+from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join, positive
 
 
 @TRANSFORMS.register("attention")
@@ -43,7 +43,7 @@ class Attention(AbstractMatrixTransform):
         return torch.zeros(self.num_params)
 
     def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
-        scale = theta[:, :1].exp() if self.scale is None else torch.full_like(theta[:, :1], self.scale)
+        scale = positive(theta[:, :1]) if self.scale is None else torch.full_like(theta[:, :1], self.scale)
         return join(torch.diag_embed(scale.expand(-1, self.ndim)), theta[:, -self.ndim :])
 
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
@@ -54,4 +54,4 @@ class Attention(AbstractMatrixTransform):
             )
         if self.scale is not None:
             return -theta
-        return torch.cat([-theta[:, :1], -theta[:, 1:] / theta[:, :1].exp()], dim=1)
+        return torch.cat([-theta[:, :1], -theta[:, 1:] / positive(theta[:, :1])], dim=1)

@@ -116,6 +116,11 @@ def check_ndim(name: str, ndim: int, allowed: tuple[int, ...] = (2, 3)) -> int:
     return ndim
 
 
+def positive(log_scale: Tensor) -> Tensor:
+    """The scale ``e^log_scale``, kept within ``e^±30``: beyond, neither it nor its gradient would be of use, and both would overflow."""
+    return log_scale.clamp(-30, 30).exp()
+
+
 def join(linear: Float[Tensor, "b d d"], translation: Float[Tensor, "b d"]) -> Float[Tensor, "b d d+1"]:
     """The affine matrix ``[linear | translation]``."""
     return torch.cat([linear, translation[..., None]], dim=-1)

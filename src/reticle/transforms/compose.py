@@ -1,5 +1,6 @@
 """Composition: several families one after the other, one resampling."""
 
+import functools
 from collections.abc import Sequence
 from typing import cast
 
@@ -7,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..grid import to_homogeneous
+from ..grid import product, to_homogeneous
 from .base import AbstractTransform
 
 
@@ -51,10 +52,8 @@ class Compose(AbstractTransform):
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b c c"]:
         """The product of the matrices, ``(B, D+1, D+1)``, if every part has one."""
         self._check(theta, size)
-        product, *rest = (to_homogeneous(t.matrix(part, size)) for t, part in self._parts(theta))
-        for matrix in rest:
-            product = product @ matrix
-        return product
+        first, *rest = (to_homogeneous(t.matrix(part, size)) for t, part in self._parts(theta))
+        return functools.reduce(product, rest, first)
 
     def _parts(self, theta: Float[Tensor, "b p"]) -> list[tuple[AbstractTransform, Tensor]]:
         members = self._members()

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..grid import product
 from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join
 from .rotation import NUM_ANGLES, rotation
 
@@ -45,4 +46,4 @@ class Rigid(AbstractMatrixTransform):
         size = self._check(theta, size)
         angle, t = theta[:, : -self.ndim], theta[:, -self.ndim :]
         back = rotation(-angle, size)
-        return torch.cat([-angle, -(back @ t[..., None])[..., 0]], dim=1)
+        return torch.cat([-angle, -product(back, t[..., None])[..., 0]], dim=1)

@@ -36,5 +36,6 @@ def _space(vector: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:
     zero = torch.zeros_like(x)
     rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
     skew = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
-    # the closed form divides by the angle, which is 0 at the identity; the exponential has no such point
-    return torch.matrix_exp(skew)
+    # the closed form divides by the angle, which is 0 at the identity; the exponential has no such point.
+    # in double, which autocast and TF32 leave alone
+    return torch.matrix_exp(skew.double()).to(vector.dtype)

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join
+from ..grid import product
+from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join, positive
 from .rotation import NUM_ANGLES, rotation
 
 
@@ -40,13 +41,13 @@ class Similarity(AbstractMatrixTransform):
 
     def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         angle, log_scale, t = self._split(theta)
-        return join(log_scale.exp()[..., None] * rotation(angle, size), t)
+        return join(positive(log_scale)[..., None] * rotation(angle, size), t)
 
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
         size = self._check(theta, size)
         angle, log_scale, t = self._split(theta)
-        back = (-log_scale).exp()[..., None] * rotation(-angle, size)
-        return torch.cat([-angle, -log_scale, -(back @ t[..., None])[..., 0]], dim=1)
+        back = positive(-log_scale)[..., None] * rotation(-angle, size)
+        return torch.cat([-angle, -log_scale, -product(back, t[..., None])[..., 0]], dim=1)
 
     def _split(self, theta: Float[Tensor, "b p"]) -> tuple[Tensor, ...]:
         return theta.split([NUM_ANGLES[self.ndim], 1, self.ndim], dim=1)
