@@ -89,12 +89,15 @@ def test_classifier_first_sees_the_image_itself(name, family):
 
 
 @with_transformer
-def test_transform_is_a_name_a_mapping_or_an_object(name):
+def test_transform_is_a_name_or_a_mapping(name):
     assert small(name).transformer.transform.num_params == 6
     assert small(name, transform={"name": "tps", "lattice": [3, 5]}).transformer.transform.lattice == (3, 5)
     assert small(name, transform={"name": "attention", "scale": 0.5}).transformer.transform.scale == 0.5
+
+
+def test_transform_is_built_once():
     mine = Affine()
-    assert small(name, transform=mine).transformer.transform is mine
+    assert build_transform(mine) is mine
 
 
 @with_transformer
