@@ -26,11 +26,6 @@ each_size = pytest.mark.parametrize("size", [size for sizes in SIZES.values() fo
 INTERPOLATING = ("bicubic", "bilinear", "lanczos3", "nearest")
 
 
-def fast(ndim=2):
-    """Calls of the backends that are tested against the reference."""
-    return [(ndim, *call) for call in able(ndim, but="reference")]
-
-
 def gradients(output, *inputs):
     cotangent = torch.linspace(-1, 1, output.numel(), dtype=output.dtype, device=output.device).view_as(output)
     return torch.autograd.grad(output, inputs, cotangent)
@@ -289,94 +284,3 @@ def test_results_do_not_depend_on_the_number_of_threads(backend):
 
 
 IMAGE, GRID = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 4, 2)
-FN = "reticle.grid_sample: "
-
-
-@pytest.mark.errors
-@pytest.mark.parametrize(
-    ("args", "options", "error", "text"),
-    [
-        ((None, GRID), {}, TypeError, FN + "`input` must be a tensor; got NoneType."),
-        ((IMAGE, [0.0]), {}, TypeError, FN + "`grid` must be a tensor; got list."),
-        (
-            (IMAGE.byte(), GRID),
-            {},
-            TypeError,
-            FN + "`input` must have a floating dtype; got torch.uint8.\n  Convert it first, for example input.float().",
-        ),
-        (
-            (IMAGE, GRID.long()),
-            {},
-            TypeError,
-            FN + "`grid` must have a floating dtype; got torch.int64.\n  Convert it first, for example grid.float().",
-        ),
-        (
-            (IMAGE[0, 0], GRID),
-            {},
-            ValueError,
-            FN + "`input` must have shape (B, C, W), (B, C, H, W) or (B, C, D, H, W); got (5, 6).\n  Add missing axes with input[None].",
-        ),
-        ((IMAGE[:, :, :0], GRID), {}, ValueError, FN + "`input` must have at least one pixel along every axis; got (2, 3, 0, 6)."),
-        (
-            (IMAGE, GRID.movedim(-1, 1)),
-            {},
-            ValueError,
-            FN + "`grid` must have shape (B, H_out, W_out, 2); got (2, 2, 4, 4).\n"
-            "  The last axis holds (x, y); for flows stored (B, 2, H, W) call grid.movedim(1, -1).",
-        ),
-        (
-            (IMAGE[0], GRID),
-            {},
-            ValueError,
-            FN + "`grid` must have shape (B, W_out, 1); got (2, 4, 4, 2).\n  The last axis holds (x,).",
-        ),
-        (
-            (IMAGE[None], GRID),
-            {},
-            ValueError,
-            FN + "`grid` must have shape (B, D_out, H_out, W_out, 3); got (2, 4, 4, 2).\n"
-            "  The last axis holds (x, y, z); for flows stored (B, 3, D, H, W) call grid.movedim(1, -1).",
-        ),
-        (
-            (IMAGE, GRID.to("meta")),
-            {},
-            ValueError,
-            FN + "`input` and `grid` must be on one device; got cpu and meta.\n  Move one with .to(device).",
-        ),
-        (
-            (IMAGE, GRID[:1].repeat(3, 1, 1, 1)),
-            {},
-            ValueError,
-            FN + "`input` and `grid` must have the same batch size, or one of them 1; got 2 and 3.",
-        ),
-        (
-            (IMAGE, GRID, "bilinaer"),
-            {},
-            ValueError,
-            "Unknown mode 'bilinaer'. Did you mean 'bilinear'? Known: bicubic, bilinear, bspline3, gaussian, lanczos3, nearest.",
-        ),
-        (
-            (IMAGE, GRID, "bilinear", "zero"),
-            {},
-            ValueError,
-            "Unknown padding_mode 'zero'. Did you mean 'zeros'? Known: border, constant, reflection, wrap, zeros.",
-        ),
-        (
-            (IMAGE, GRID),
-            {"padding_mode": "constant", "value": [1.0, 2.0]},
-            ValueError,
-            FN + "`value` must be a number or one per channel, C = 3; got shape (2,).",
-        ),
-        (
-            (IMAGE, GRID),
-            {"padding_mode": "constant", "value": torch.zeros(3, 1)},
-            ValueError,
-            FN + "`value` must be a number or one per channel, C = 3; got shape (3, 1).",
-        ),
-        ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, aten, reference."),
-    ],
-)
-def test_errors_say_what_and_how(args, options, error, text):
-    with pytest.raises(error) as e:
-        grid_sample(*args, **options)
-    assert str(e.value) == text

@@ -17,7 +17,7 @@ class Attention(AbstractMatrixTransform):
     .. math:: A_\theta = \begin{pmatrix} s & 0 & t_x \\ 0 & s & t_y \end{pmatrix}, \qquad s = e^{\sigma}
 
     ``s < 1`` zooms in (a window of relative size ``s`` fills the output). ``t`` is the window's centre in normalised units.
-    The logarithm keeps ``s`` positive, so the window can neither vanish nor flip.
+    The logarithm keeps ``s`` positive, so the window can neither vanish nor flip; beyond ±30 it counts as ±30.
 
     Args:
         scale: fix ``s`` to this number, as the birds experiment does with 0.5. Such a family has no identity and no inverse

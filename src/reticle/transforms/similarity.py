@@ -19,7 +19,8 @@ class Similarity(AbstractMatrixTransform):
 
     ``angle`` is in radians, positive turning the *source* point from +x towards +y (clockwise on screen), in pixels: with ``size``
     given, squares stay squares on images that are not square. In 3-D ``r`` is the rotation vector: axis times angle.
-    ``log_scale`` keeps the scale positive; 0 is scale 1. ``t`` is in normalised units (1 = half the image).
+    ``log_scale`` keeps the scale positive; 0 is scale 1, and beyond ±30 it counts as ±30. ``t`` is in normalised units (1 = half the
+    image).
 
     Args:
         ndim: 2 for images, 3 for volumes.

@@ -1,0 +1,257 @@
+"""A run that is killed, or meets a full disk or a damaged file, loses nothing."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from reticle.recipe import changed, dump
+from reticle.train import fit
+from reticle.training import atomic
+from reticle.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from reticle.training.results import read_result
+from reticle.training.runs import Run
+
+TESTS = Path(__file__).parent
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing may catch it."""
+
+
+def kill_at(monkeypatch, owner, name, *, call, before=True):
+    """Let the ``call``-th call of ``owner.name`` be the last thing that happens."""
+    real, calls = getattr(owner, name), []
+
+    def last(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == call and before:
+            raise Killed
+        answer = real(*args, **kwargs)
+        if len(calls) == call:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(owner, name, last)
+
+
+def history(run):
+    """The metrics, without what depends on the clock."""
+    return [{key: value for key, value in record.items() if key != "images_per_s"} for record in run.read_metrics()]
+
+
+def assert_same_run(a, b):
+    """Bit for bit: weights, state of the optimizer, metrics, snapshots, result."""
+    for old, new in ((load_file(a.weights), load_file(b.weights)), (load_checkpoint(a.checkpoint), load_checkpoint(b.checkpoint))):
+        torch.testing.assert_close(old | {"seconds": 0}, new | {"seconds": 0}, rtol=0, atol=0)
+    assert history(a) == history(b)
+    assert read_result(a).value == read_result(b).value
+    snapshots = sorted(file.name for file in a.snapshots.iterdir())
+    assert snapshots == sorted(file.name for file in b.snapshots.iterdir())
+    for name in snapshots:
+        torch.testing.assert_close(load_file(a.snapshots / name), load_file(b.snapshots / name), rtol=0, atol=0)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory):
+    run = Run(tmp_path_factory.mktemp("run") / "a" / "0")
+    fit(tiny.recipe(), run.path)
+    return run
+
+
+@pytest.mark.parametrize("step", [1, 4, 10, 11, 19, 30])
+def test_run_killed_at_a_step_goes_on_bit_for_bit(tmp_path, monkeypatch, never_killed, step):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, tiny.Corners, "train_batch", call=step)
+        fit(tiny.recipe(), tmp_path)
+    fit(tiny.recipe(), tmp_path, resume=True)
+    assert_same_run(Run(tmp_path), never_killed)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("call", [1, 2, 4, 9, 16, 21, 27, 28])
+def test_run_killed_while_it_writes_goes_on_bit_for_bit(tmp_path, monkeypatch, never_killed, call, before):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, os, "replace", call=call, before=before)
+        fit(tiny.recipe(), tmp_path)
+    if not Run(tmp_path).result.exists():
+        fit(tiny.recipe(), tmp_path, resume=True)
+    assert_same_run(Run(tmp_path), never_killed)
+
+
+def test_line_cut_by_a_kill_is_written_again(tmp_path, monkeypatch, never_killed):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, tiny.Corners, "train_batch", call=18)
+        fit(tiny.recipe(), tmp_path)
+    with open(Run(tmp_path).metrics, "a") as out:
+        out.write('{"step": 18, "lo')
+    assert Run(tmp_path).read_metrics()[-1]["step"] == 16
+    fit(tiny.recipe(), tmp_path, resume=True)
+    assert_same_run(Run(tmp_path), never_killed)
+
+
+def environment(**more):
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "src")]), "OMP_NUM_THREADS": "1"} | more
+
+
+SLOW = {"data": {"pause": 0.01}, "checkpoint_every": 3, "steps": 100}
+
+
+@pytest.mark.slow
+def test_process_killed_at_a_random_moment_goes_on_bit_for_bit(tmp_path):
+    run, other = Run(tmp_path / "killed"), Run(tmp_path / "never")
+    recipe = tiny.recipe(**SLOW)
+    (tmp_path / "tiny.yaml").write_text(dump(recipe))
+    command = [sys.executable, "-m", "reticle", "train", str(tmp_path / "tiny.yaml"), "--out", str(run.path)]
+    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not run.checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(random.SystemRandom().uniform(0, 0.7))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and run.checkpoint.exists() and not run.result.exists()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        fit(recipe, run.path, resume=True)
+        fit(recipe, other.path)
+    finally:
+        torch.set_num_threads(threads)
+    assert_same_run(run, other)
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_are_one_run(tmp_path):
+    recipe = tiny.recipe(model={"dropout": 0.0})
+    (tmp_path / "tiny.yaml").write_text(dump(recipe))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "reticle", "train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "two")]
+    done = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True, timeout=300)
+    assert done.stdout.count("error_percent") == done.stderr.count("step 30 of 30") == 1  # one of them speaks
+    fit(recipe, tmp_path / "one")
+    one, two = Run(tmp_path / "one"), Run(tmp_path / "two")
+    assert read_result(two).processes == 2 and read_result(one).processes == 1
+    for a, b in zip(history(one), history(two), strict=True):
+        assert a == pytest.approx(b, abs=1e-5)
+    torch.testing.assert_close(load_file(one.weights), load_file(two.weights), rtol=0, atol=1e-5)
+
+
+def test_full_disk_is_one_clear_error_and_the_last_checkpoint_stays(tmp_path, monkeypatch, never_killed):
+    def full(descriptor):
+        if Run(tmp_path).checkpoint.exists() and (tmp_path / ".checkpoint.pt.tmp").exists():  # the second one
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError) as error:
+        patch.setattr(os, "fsync", full)
+        fit(tiny.recipe(), tmp_path)
+    assert str(error.value) == (
+        f"cannot write {tmp_path / 'checkpoint.pt'}: No space left on device.\n"
+        "  What was there before is kept. Make room and try again; a run goes on with --resume."
+    )
+    assert not list(tmp_path.glob(".*"))
+    assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
+    fit(tiny.recipe(), tmp_path, resume=True)
+    assert_same_run(Run(tmp_path), never_killed)
+
+
+def test_full_disk_while_a_line_is_written_is_one_clear_error(tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with pytest.raises(OSError, match="cannot write /dev/full: No space left on device"):
+        atomic.append(Path("/dev/full"), "{}")
+
+
+def test_nothing_is_written_where_nothing_can_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write .*recipe\.yaml: Not a directory\.\n  Nothing was written\."):
+        fit(tiny.recipe(), tmp_path / "file" / "run")
+
+
+def test_damaged_checkpoint_is_named(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, tiny.Corners, "train_batch", call=15)
+        fit(tiny.recipe(), tmp_path)
+    checkpoint = Run(tmp_path).checkpoint
+    for content in (checkpoint.read_bytes()[:500], b"", b"no checkpoint"):
+        checkpoint.write_bytes(content)
+        with pytest.raises(ValueError, match=r"checkpoint\.pt: must be a checkpoint; it is damaged \(.*\n  Delete it"):
+            fit(tiny.recipe(), tmp_path, resume=True)
+
+
+def test_loss_that_is_not_finite_stops_the_run(tmp_path):
+    with pytest.raises(
+        FloatingPointError, match=r"the loss is not finite after 13 steps; training has stopped\.\n  Start anew with a train\.lr below 0\.1"
+    ):
+        fit(changed(tiny.recipe(data={"nan_at": 13}), {"model": "tiny:Plain"}, "test"), tmp_path)
+    assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
+    assert all(np.isfinite(record["loss"]) for record in Run(tmp_path).read_metrics() if "loss" in record)
+
+
+def test_theta_that_is_not_finite_is_named(tmp_path):
+    # the loss stays finite: a NaN point lies outside the image
+    with pytest.raises(FloatingPointError, match=r"θ of `transformer` is not finite after 13 steps; training has stopped\."):
+        fit(tiny.recipe(model={"lost_at": 14}), tmp_path)
+    assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
+
+
+def test_weights_that_overflow_are_not_saved(tmp_path):
+    file = tmp_path / "checkpoint.pt"
+    save_checkpoint(file, {"model": {"weight": torch.ones(2)}, "step": 1})
+    with pytest.raises(FloatingPointError, match=r"the training state is not finite \(optimizer\.state\.0\)"):
+        save_checkpoint(file, {"model": {"weight": torch.ones(2)}, "optimizer": {"state": [torch.tensor([1.0, torch.inf])]}, "step": 2})
+    assert load_checkpoint(file)["step"] == 1
+
+
+def test_shared_weights_can_be_written(tmp_path):
+    weight = torch.rand(3, 4)
+    write_tensors(tmp_path / "w.safetensors", {"a": weight, "b": weight, "c": weight.T})
+    read = load_file(tmp_path / "w.safetensors")
+    assert torch.equal(read["a"], weight) and torch.equal(read["b"], weight) and torch.equal(read["c"], weight.T)
+
+
+def test_unfinished_run_is_not_overwritten(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, tiny.Corners, "train_batch", call=15)
+        fit(tiny.recipe(), tmp_path)
+    with pytest.raises(FileExistsError, match=r"holds an unfinished run\.\n  Go on with --resume"):
+        fit(tiny.recipe(), tmp_path)
+    with pytest.raises(ValueError, match=r"holds a run of another recipe \(train\.lr: 0\.1 -> 0\.2\)"):
+        fit(tiny.recipe(lr=0.2), tmp_path, resume=True)
+    assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_complete_run_says_that_it_is_complete(never_killed, resume):
+    before = never_killed.result.read_bytes()
+    with pytest.raises(FileExistsError, match="holds a complete run"):
+        fit(tiny.recipe(), never_killed.path, resume=resume)
+    assert never_killed.result.read_bytes() == before
+
+
+def test_smoke_run_makes_way_for_the_next(tmp_path):
+    recipe = tiny.recipe(steps=2)
+    assert recipe.is_smoke
+    fit(recipe, tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    Run(tmp_path).checkpoint.write_bytes(b"of the first")
+    fit(recipe, tmp_path)
+    assert len(Run(tmp_path).read_metrics()) == 2
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    with pytest.raises(ValueError, match="holds a run of another recipe"):
+        fit(tiny.recipe(), tmp_path)
