@@ -73,7 +73,7 @@ def test_run_writes_what_was_measured(tmp_path):
         **{"lr": 0.1, "localizer_lr": 0.01, "factors": {2: 0.5}},
     }
     assert result.changes == {} and not result.smoke
-    assert result.seconds > 0 and result.hardware and result.torch and result.commit and result.date[:2] == "20"
+    assert result.seconds >= 0 and result.hardware and result.torch and result.commit and result.date[:2] == "20"
 
 
 def test_changes_against_the_package_are_recorded():
