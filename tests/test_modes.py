@@ -114,6 +114,17 @@ def test_support_counts_the_pixels_from_minus_half_to_half(support, device):
         assert got.item() == sum(10.0**m for m in pixels)
 
 
+def test_between_the_reaches_of_a_normalised_kernel_lies_nothing(device):
+    """Narrower than the gap between two pixels, it has no weights to divide by: 0, and no NaN on the way back."""
+    tent = Mode(lambda d: (1 - 5 * d.abs()).clamp(min=0), support=2, normalise=True)
+    image = torch.ones(1, 1, 4, device=device, requires_grad=True)
+    grid = torch.tensor([[[-0.75], [-0.5], [0.22]]], device=device, requires_grad=True)  # x = 0, 1/2, 1.94
+    output = grid_sample(image, grid, tent)
+    assert output.flatten().tolist() == [1, 0, 1]
+    output.sum().backward()
+    assert grid.grad.isfinite().all() and image.grad.flatten().tolist() == [1, 0, 1, 0]
+
+
 def test_a_mode_shows_what_it_is():
     assert repr(MODES["lanczos3"]) == "Mode(lanczos3, support=6, normalise=True)"
     assert repr(Mode(lambda d: d, support=2)).startswith("Mode(<lambda>, support=2")

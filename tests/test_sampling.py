@@ -20,7 +20,7 @@ from helpers import (
 
 from reticle import MODES, base_grid, grid_sample
 
-VALUE = (0.25, -2.0, 3.0)
+VALUE = (0.1, -2.0, 3.0)
 every = pytest.mark.parametrize(("mode", "padding_mode", "align_corners"), CALLS)
 each_size = pytest.mark.parametrize("size", [size for sizes in SIZES.values() for size in sizes], ids=str)
 INTERPOLATING = ("bicubic", "bilinear", "lanczos3", "nearest")
@@ -281,6 +281,3 @@ def test_results_do_not_depend_on_the_number_of_threads(backend):
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
-
-
-IMAGE, GRID = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 4, 2)

@@ -101,6 +101,15 @@ def test_16_bit_images_are_warped_at_float32_coordinates(dtype, matrix_dtype, de
     torch.testing.assert_close(got, want.to(dtype), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("kind", ["affine", "projective"])
+def test_autocast_does_not_round_coordinates(kind, device):
+    image, matrix = torch.rand(1, 1, 6, 300, device=device), matrices(1, 2, kind).float().to(device)
+    want = warp(image, matrix)
+    with torch.autocast(device.type, torch.bfloat16):
+        got = warp(image, matrix)
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
 IMAGE, MATRIX = torch.zeros(2, 3, 5, 6), torch.eye(2, 3).expand(2, 2, 3)
 HINT = "\n  It maps normalised target points to source points; add the batch axis with matrix[None]."
 
