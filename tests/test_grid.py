@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from reticle import apply_matrix, base_grid, norm_to_pixel, pixel_to_norm
-from reticle.grid import coordinate_dtype, extent, move_points, to_homogeneous
+from reticle.grid import coordinate_dtype, extent, move_points, product, to_homogeneous
 
 both = pytest.mark.parametrize("align_corners", [False, True])
 NAN, INF = math.nan, math.inf
@@ -187,6 +187,14 @@ def test_move_points_takes_points_of_each_sample():
     matrix, points = torch.randn(3, 2, 3), torch.rand(3, 4, 2)
     want = torch.cat([apply_matrix(m[None], p) for m, p in zip(matrix, points, strict=True)])
     torch.testing.assert_close(move_points(matrix, points), want)
+
+
+def test_the_product_of_matrices_keeps_its_precision_under_autocast(device):
+    a, b = torch.randn(2, 2, 3, device=device), torch.randn(2, 3, 3, device=device)
+    want = (a.double() @ b.double()).float()
+    with torch.autocast(device.type, torch.bfloat16):
+        got = product(a, b)
+    torch.testing.assert_close(got, want)
 
 
 def test_to_homogeneous_adds_the_last_row_once():
