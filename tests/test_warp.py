@@ -111,7 +111,7 @@ def test_autocast_does_not_round_coordinates(kind, device):
 
 
 IMAGE, MATRIX = torch.zeros(2, 3, 5, 6), torch.eye(2, 3).expand(2, 2, 3)
-HINT = "\n  It maps normalised target points to source points; add the batch axis with matrix[None]."
+HINT = "\n  It maps normalised target points to source points; add the axis that `input` {} or `matrix` lacks with [None]."
 
 
 @pytest.mark.errors
@@ -138,9 +138,24 @@ HINT = "\n  It maps normalised target points to source points; add the batch axi
             ValueError,
             "reticle.warp: `input` must have at least one pixel along every axis; got (2, 3, 5, 0).",
         ),
-        ((IMAGE, MATRIX[0]), {}, ValueError, "reticle.warp: `matrix` must have shape (B, 2, 3) or (B, 3, 3); got (2, 3)." + HINT),
-        ((IMAGE[None], MATRIX), {}, ValueError, "reticle.warp: `matrix` must have shape (B, 3, 4) or (B, 4, 4); got (2, 2, 3)." + HINT),
-        ((IMAGE[0], MATRIX), {}, ValueError, "reticle.warp: `matrix` must have shape (B, 1, 2) or (B, 2, 2); got (2, 2, 3)." + HINT),
+        (
+            (IMAGE, MATRIX[0]),
+            {},
+            ValueError,
+            "reticle.warp: `matrix` must have shape (B, 2, 3) or (B, 3, 3); got (2, 3)." + HINT.format("(2, 3, 5, 6)"),
+        ),
+        (
+            (IMAGE[None], MATRIX),
+            {},
+            ValueError,
+            "reticle.warp: `matrix` must have shape (B, 3, 4) or (B, 4, 4); got (2, 2, 3)." + HINT.format("(1, 2, 3, 5, 6)"),
+        ),
+        (
+            (IMAGE[0], MATRIX),
+            {},
+            ValueError,
+            "reticle.warp: `matrix` must have shape (B, 1, 2) or (B, 2, 2); got (2, 2, 3)." + HINT.format("(3, 5, 6)"),
+        ),
         (
             (IMAGE, MATRIX.long()),
             {},
