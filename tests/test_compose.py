@@ -119,3 +119,13 @@ def test_matrix_of_nested_compositions_is_the_product_too():
     flat = Compose(Translation(), Rigid(), Attention())
     theta = random_theta(flat)
     torch.testing.assert_close(nested.matrix(theta, (5, 8)), flat.matrix(theta, (5, 8)))
+
+
+@pytest.mark.parametrize("outer", [Affine, Projective, ThinPlateSpline])
+def test_a_point_behind_the_viewer_of_one_map_spoils_no_gradient(outer):
+    family = Compose(outer(), Projective())
+    theta = family.identity()[None].clone()
+    theta[0, -2] = 2  # w = 1 + 2 x, which is negative on the left
+    moved = family(theta.requires_grad_(), base_grid((3, 4)))
+    torch.where(moved.isfinite(), moved, 0).sum().backward()
+    assert (moved == torch.inf).any() and theta.grad.isfinite().all()

@@ -41,7 +41,7 @@ def _reflect(i: Tensor, size: int, align_corners: bool) -> Tensor:
     i = i.remainder(period)
     # mirrored about the outer centres (dcb|abcd|cba) or the outer edges (dcba|abcd|dcba)
     mirrored = period - i if align_corners else period - 1 - i
-    return torch.minimum(i, mirrored).clamp(max=size - 1)
+    return torch.minimum(i, mirrored)
 
 
 PADDING_MODES.register("zeros")(Padding(_clamp, fills=True))

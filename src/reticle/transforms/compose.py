@@ -46,7 +46,9 @@ class Compose(AbstractTransform):
         self, theta: Float[Tensor, "b p"], points: Float[Tensor, "#b n d"], size: Sequence[int] | None = None
     ) -> Float[Tensor, "b n d"]:
         for transform, part in reversed(self._parts(theta)):
-            points = transform.move(part, points, size)
+            # a point that one map sends to infinity stays there: 0 times infinity would make NaN of gradients
+            seen = points.isfinite().all(-1, keepdim=True)
+            points = torch.where(seen, transform.move(part, torch.where(seen, points, 0), size), torch.inf)
         return points
 
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b c c"]:
