@@ -1,6 +1,6 @@
 """Which mistakes would the tests miss? Each mutant is one plausible slip in the core; the tests must fail on it.
 
-    python tests/mutants.py              all of them: half an hour on one core
+    python tests/mutants.py              all of them: ten minutes on one core
     python tests/mutants.py tps compose  those whose file or line contains a word
 
 Works on a copy of the tree and prints the survivors: each is a missing test. Not part of ``make test``.
@@ -40,6 +40,10 @@ MUTANTS = (
     Mutant("grid.py", "visible = (w > limits.tiny**0.5)", "visible = (w != 0)", MAPS),
     Mutant("grid.py", "torch.where(visible, w, 1), torch.inf)", "torch.where(visible, w, 1), 0)", MAPS),
     Mutant("grid.py", "wide = torch.float32", "wide = torch.float16", MAPS + " test_grid.py"),
+    Mutant("grid.py", " & (numerator.abs() < w * w * limits.max)", "", MAPS + " test_grid.py test_wild_points.py test_module*.py"),
+    Mutant("grid.py", "row[:, d, None])", "0 * row[:, d, None])", MAPS),
+    Mutant("transforms/base.py", "self.move(theta.to(dtype), points.to(dtype)", "self.move(theta, points", MAPS),
+    Mutant("transforms/base.py", "log_scale.clamp(-30, 30)", "log_scale", MAPS + " test_module*.py"),
     Mutant("transforms/rotation.py", "[c, -s]", "[c, s]", MAPS),
     Mutant("transforms/rotation.py", "lengths[None, :] / lengths[:, None]", "lengths[:, None] / lengths[None, :]", MAPS),
     Mutant("transforms/rotation.py", "reversed(size)", "size", MAPS),
@@ -51,10 +55,12 @@ MUTANTS = (
     Mutant("transforms/rigid.py", "back = rotation(-angle, size)", "back = rotation(-angle, None)", MAPS),
     Mutant("transforms/attention.py", "-theta[:, 1:] / positive(theta[:, :1])", "-theta[:, 1:]", MAPS),
     Mutant("transforms/attention.py", "self.has_identity = scale in (None, 1)", "self.has_identity = True", MAPS),
+    Mutant("transforms/attention.py", "theta[:, -self.ndim :])", "theta[:, : self.ndim])", MAPS),
     Mutant("transforms/translation.py", "return -theta", "return theta", MAPS),
     Mutant("transforms/projective.py", "back / back[:, 2:, 2:]", "back", MAPS),
     Mutant("transforms/compose.py", "in reversed(self._parts(theta))", "in self._parts(theta)", MAPS),
-    Mutant("transforms/compose.py", "transform.move(part, points, size)", "transform.move(part, points, None)", MAPS),
+    Mutant("transforms/compose.py", "torch.where(seen, points, 0), size)", "torch.where(seen, points, 0), None)", MAPS),
+    Mutant("transforms/compose.py", "torch.where(seen, points, 0)", "points", MAPS),
     Mutant("transforms/tps.py", "r2 * torch.where(r2 > 0, r2, 1).log()", "r2.sqrt() * torch.where(r2 > 0, r2, 1).log()", "test_tps.py"),
     Mutant("transforms/tps.py", "regularisation * torch.eye", "2 * regularisation * torch.eye", "test_tps.py"),
     Mutant("transforms/tps.py", "base_grid(lattice, align_corners=True,", "base_grid(lattice, align_corners=False,", "test_tps.py"),
@@ -68,6 +74,8 @@ MUTANTS = (
     Mutant("modules.py", "self.transform.matrix(theta, size)", "self.transform.matrix(theta)", LAYER),
     Mutant("modules.py", "lambda: grid(out)", "lambda: grid(dense)", LAYER),
     Mutant("modules.py", "base_grid(resolution, align_corners=self.align_corners,", "base_grid(resolution,", LAYER),
+    Mutant("modules.py", "if self.antialias > 1:", "if self.antialias > 2:", LAYER),
+    Mutant("modules.py", "1) for n in x.shape[2:])", "1) for n in reversed(x.shape[2:]))", LAYER),
     Mutant("modules.py", "if self._grid is None:", "if True:", LAYER),
     Mutant("sampling/modes.py", "torch.where(d < 0, 1 + d, 1 - d)", "1 - d.abs()", SAMPLER + " test_modules.py"),
     Mutant("sampling/modes.py", "a = -0.75\n", "a = -0.5\n", SAMPLER),
