@@ -7,6 +7,7 @@ import sys
 import pytest
 import tiny
 import torch
+from killing import Killed, assert_same_run, kill_at
 from safetensors.torch import load_file
 
 from reticle import Affine, Localizer, SpatialTransformer
@@ -22,43 +23,6 @@ from reticle.training.snapshots import Snapshots, first_of_each, snapshot_steps
 from reticle.training.watch import Watch
 
 CPU = Place(0, 1, torch.device("cpu"))
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing may catch it."""
-
-
-def kill_at(monkeypatch, owner, name, *, call, before=True):
-    """Let the ``call``-th call of ``owner.name`` be the last thing that happens."""
-    real, calls = getattr(owner, name), []
-
-    def last(*args, **kwargs):
-        calls.append(args)
-        if len(calls) == call and before:
-            raise Killed
-        answer = real(*args, **kwargs)
-        if len(calls) == call:
-            raise Killed
-        return answer
-
-    monkeypatch.setattr(owner, name, last)
-
-
-def history(run):
-    """The metrics, without what depends on the clock."""
-    return [{key: value for key, value in record.items() if key != "images_per_s"} for record in run.read_metrics()]
-
-
-def assert_same_run(a, b):
-    """Bit for bit: weights, state of the optimizer, metrics, snapshots, result."""
-    for old, new in ((load_file(a.weights), load_file(b.weights)), (load_checkpoint(a.checkpoint), load_checkpoint(b.checkpoint))):
-        torch.testing.assert_close(old | {"seconds": 0}, new | {"seconds": 0}, rtol=0, atol=0)
-    assert history(a) == history(b)
-    assert read_result(a).value == read_result(b).value
-    snapshots = sorted(file.name for file in a.snapshots.iterdir())
-    assert snapshots == sorted(file.name for file in b.snapshots.iterdir())
-    for name in snapshots:
-        torch.testing.assert_close(load_file(a.snapshots / name), load_file(b.snapshots / name), rtol=0, atol=0)
 
 
 @pytest.fixture(autouse=True)
