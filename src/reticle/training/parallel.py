@@ -1,6 +1,7 @@
 """Which process am I, of how many, on which device? What torchrun's processes must agree on goes through here."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ def processes() -> Iterator[Place]:
         yield Place(rank, world_size, device)
     finally:
         dist.destroy_process_group()
+        # The threads of gloo outlive the group (DistributedDataParallel keeps it alive), and let go of the last tensors a moment after
+        # the collective has returned. Python below 3.14 aborts the process if it ends within that moment: leave them the interpreter.
+        time.sleep(0.3)
 
 
 def _device(local_rank: int) -> torch.device:
