@@ -1,0 +1,57 @@
+// What is asked of a kernel? One call of the sampler, in plain C: no torch here, so that a file compiles in seconds and any program can call it.
+#pragma once
+#include <cstdint>
+
+namespace reticle {
+
+enum DType : int32_t { FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UINT8 };
+enum Mode : int32_t { NEAREST, BILINEAR, BICUBIC, BSPLINE3 };
+enum Padding : int32_t { ZEROS, CONSTANT, BORDER, REFLECTION, WRAP };
+
+// A tensor (B, C, Z, Y, X); strides in elements, 0 along a broadcast axis. Signals and images have sizes of 1 in front.
+struct Tensor5 {
+  void* data;
+  int64_t stride[5];
+};
+
+struct Call {
+  int32_t ndim;  // 1, 2 or 3
+  Mode mode;
+  Padding padding;
+  bool align_corners;
+  DType dtype;  // of input, output, their gradients
+  int64_t batch, channels;
+  int64_t size[3], out[3];  // (Z, Y, X) of the input, of the output; the axes that ndim lacks are 1
+  Tensor5 input;
+  Tensor5 output;      // forward: written. Backward: the gradient of the output, read.
+  const double* fill;  // one value per channel; null but for CONSTANT
+
+  // Where the output is read from: a matrix (B, rows, ndim + 1), rows = ndim or ndim + 1, or a grid (B, Z, Y, X, ndim).
+  bool is_matrix;
+  int32_t rows;
+  bool where_is_double;  // else float
+  const void* where;     // matrix: rows and columns contiguous
+  int64_t where_stride[5];  // of a grid: B, Z, Y, X, axis; of a matrix: B
+
+  // Backward: what is wanted, else null. Like `input`, dense in memory of any order; overwritten.
+  Tensor5 grad_input;
+  // Contiguous, of the dtype of `where`, batch as in `batch`; overwritten.
+  void* grad_where;
+};
+
+// Runs task(context, begin, end) over pieces of [0, count), in any order, on any number of threads.
+struct Threads {
+  void (*run)(int64_t count, void (*task)(void* context, int64_t begin, int64_t end), void* context);
+};
+
+struct Kernels {
+  const char* name;  // of the instruction set
+  void (*forward)(const Call&, const Threads&);
+  void (*backward)(const Call&, const Threads&);
+};
+
+extern const Kernels baseline_kernels;
+extern const Kernels avx2_kernels;
+const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA=baseline in the environment holds it back
+
+}  // namespace reticle
