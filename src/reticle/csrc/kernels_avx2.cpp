@@ -1,4 +1,4 @@
 // For x86 processors of 2013 and later. Compiled with -mavx2 -mfma -mf16c.
 #define RETICLE_KERNELS avx2_kernels
-#define RETICLE_ISA avx2
+#define RETICLE_NAME "avx2"
 #include "kernels.h"

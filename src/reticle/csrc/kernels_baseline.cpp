@@ -1,4 +1,4 @@
 // For any processor: what the compiler makes of the kernels without being told more.
 #define RETICLE_KERNELS baseline_kernels
-#define RETICLE_ISA baseline
+#define RETICLE_NAME "baseline"
 #include "kernels.h"

@@ -1,0 +1,259 @@
+// What does the output show? Weighted sums of windows: along the points of a row where pixels are neighbours in memory, along the
+// channels where those are.
+#pragma once
+#include "segment.h"
+
+namespace reticle {
+namespace {
+
+template <class T, class P>
+void forward_carefully(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
+  using A = typename P::A;
+  const Call& c = plan.c;
+  for (int64_t channel = 0; channel < c.channels; channel++) {
+    A total = 0;
+    each_tap(plan, s, p, c.input.stride, [&](int64_t offset, const int32_t*, A weight, const A*) {
+      A pixel = offset >= 0 ? widen(u[channel * c.input.stride[1] + offset]) : c.fill ? A(c.fill[channel]) : A(0);
+      total += pixel * weight;
+    });
+    narrow(total, v[channel * c.output.stride[1] + p * c.output.stride[4]]);
+  }
+}
+
+// K channels of one vector of points.
+template <int K, class T, class P>
+RETICLE_INLINE bool pairs(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
+  using A = typename P::A;
+  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
+  const int64_t* offset = s.offset + p;
+  Vec<A> left[K] = {}, right[K] = {};
+  for (int r = 0; r < s.rows; r++) {
+    const Vec<A> weight = load(s.row_weight[r] + p);
+    const T* row = u + s.row_offset[r];
+#pragma GCC unroll 4
+    for (int k = 0; k < K; k++) {
+      Vec<A> l, m;
+      load_pairs(row + k * next, offset, l, m);
+      left[k] += l * weight;
+      right[k] += m * weight;
+    }
+  }
+  const Vec<A> wl = load(s.window[2].weight[0] + p), wr = load(s.window[2].weight[1] + p);
+  Vec<A> check = {};
+#pragma GCC unroll 4
+  for (int k = 0; k < K; k++) {
+    Vec<A> answer = left[k] * wl + right[k] * wr;
+    check += answer * 0;
+    store_some(answer, v + k * next_out + p, s.count - p);
+  }
+  return all_finite(check);
+}
+
+// Four pixels in a row: each point is a vector; four of them are turned over for the last sum.
+template <class A>
+RETICLE_INLINE Four<A> turned_sum(const Four<A>* v, const A (*weight)[SEGMENT], int p) {
+  Four<A> total = {};
+  for (int t = 0; t < 4; t++) {
+    Four<A> column = {v[0][t], v[1][t], v[2][t], v[3][t]};
+    total += column * load_four(weight[t] + p);
+  }
+  return total;
+}
+
+template <class T, class P>
+RETICLE_INLINE bool fours(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
+  using A = typename P::A;
+  Four<A> sums[4] = {};
+  for (int q = 0; q < 4; q++)
+    for (int r = 0; r < s.rows; r++) sums[q] += load_four(u + s.row_offset[r] + s.offset[p + q]) * s.row_weight[r][p + q];
+  const Four<A> answer = turned_sum<A>(sums, s.window[2].weight, p);
+  for (int q = 0; q < 4 && p + q < s.count; q++) narrow(answer[q], v[p + q]);
+  return all_finite(answer);
+}
+
+template <class T, class P>
+RETICLE_INLINE void singles(const P& plan, const Segment<P>& s, const T* u, T* v) {
+  for (int p = 0; p < s.count; p++) {
+    const T pixel = u[s.offset[p]];
+    v[p] = s.edge && s.row_weight[0][p] * s.window[2].weight[0][p] == 0 ? T{} : pixel;
+  }
+}
+
+// Pixels side by side in memory, output too.
+template <class T, class P>
+bool along_points(const P& plan, const Segment<P>& s, const T* u, T* v) {
+  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1], channels = plan.c.channels;
+  bool finite = true;
+  if constexpr (P::S == 1) {
+    for (int64_t k = 0; k < channels; k++) singles(plan, s, u + k * next, v + k * next_out);
+  } else if constexpr (P::S == 2) {
+    int64_t k = 0;
+    constexpr int lanes = VecOf<typename P::A>::lanes;
+    for (; k + 4 <= channels; k += 4)
+      for (int p = 0; p < s.count; p += lanes) finite &= pairs<4>(plan, s, p, u + k * next, v + k * next_out);
+    for (int p = 0; p < s.count; p += lanes) {
+      const T* from = u + k * next;
+      T* to = v + k * next_out;
+      if (channels - k == 3) finite &= pairs<3>(plan, s, p, from, to);
+      if (channels - k == 2) finite &= pairs<2>(plan, s, p, from, to);
+      if (channels - k == 1) finite &= pairs<1>(plan, s, p, from, to);
+    }
+  } else {
+    for (int64_t k = 0; k < channels; k++)
+      for (int p = 0; p < s.count; p += 4) finite &= fours(plan, s, p, u + k * next, v + k * next_out);
+  }
+  return finite;
+}
+
+// The pixels of one point's window: where they are, how much they count.
+template <class P>
+struct Reads {
+  int count;
+  int64_t offset[64];
+  typename P::A weight[64];
+};
+
+template <class P>
+RETICLE_INLINE void list_reads(const P& plan, const Segment<P>& s, int p, int64_t step, Reads<P>& reads) {
+  const int width = plan.width[2];
+  reads.count = s.rows * width;
+  for (int r = 0; r < s.rows; r++)
+    for (int t = 0; t < width; t++) {
+      reads.offset[r * width + t] = s.offset[p] + s.row_offset[r] + t * step;
+      reads.weight[r * width + t] = s.row_weight[r][p] * s.window[2].weight[t][p];
+    }
+}
+
+// N pixels each, N known or 0: as many as there are.
+template <int N, class T, class P>
+RETICLE_INLINE bool channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int count = N ? N : reads.count;
+  const int64_t channels = plan.c.channels;
+  int64_t k = 0;
+  Vec<A> check = {};
+  for (; k + lanes <= channels; k += lanes) {
+    Vec<A> total = {};
+#pragma GCC unroll 8
+    for (int t = 0; t < count; t++) total += load(u + reads.offset[t] + k) * reads.weight[t];
+    check += total * 0;
+    store(total, v + k);
+  }
+  if (k < channels) {
+    const int left = int(channels - k);
+    Vec<A> total = {};
+    for (int t = 0; t < count; t++) total += load_some(u + reads.offset[t] + k, left) * reads.weight[t];
+    check += total * 0;
+    store_some(total, v + k, left);
+  }
+  return all_finite(check);
+}
+
+template <class T, class P>
+bool along_channels(const P& plan, const Segment<P>& s, const T* u, T* v) {
+  bool finite = true;
+  Reads<P> reads;
+  for (int p = 0; p < s.count; p++) {
+    list_reads(plan, s, p, plan.c.input.stride[4], reads);
+    T* to = v + p * plan.c.output.stride[4];
+    if (reads.count == 4)
+      finite &= channels_of<4>(plan, reads, u, to);
+    else if (reads.count == 8)
+      finite &= channels_of<8>(plan, reads, u, to);
+    else
+      finite &= channels_of<0>(plan, reads, u, to);
+  }
+  return finite;
+}
+
+// Any strides, one number at a time.
+template <class T, class P>
+bool anyhow(const P& plan, const Segment<P>& s, const T* u, T* v) {
+  using A = typename P::A;
+  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
+  bool finite = true;
+  Reads<P> reads;
+  for (int p = 0; p < s.count; p++) {
+    list_reads(plan, s, p, in[4], reads);
+    for (int64_t k = 0; k < plan.c.channels; k++) {
+      A total = 0;
+      for (int t = 0; t < reads.count; t++) total += widen(u[k * in[1] + reads.offset[t]]) * reads.weight[t];
+      finite &= total - total == 0;
+      narrow(total, v[k * out[1] + p * out[4]]);
+    }
+  }
+  return finite;
+}
+
+// How much of each point's kernel lies outside, where the fill is read.
+template <class P>
+RETICLE_APART void find_missing(const P& plan, const Segment<P>& s, typename P::A* missing) {
+  for (int p = 0; p < s.count; p++) {
+    typename P::A total = 0;
+    for (int a = 3 - plan.c.ndim; a < 3; a++) {
+      auto m = s.window[a].missing[p];
+      total = total + m - total * m;
+    }
+    missing[p] = total;
+  }
+}
+
+template <class T, class P>
+void add_fill(const P& plan, const Segment<P>& s, T* v) {
+  using A = typename P::A;
+  const Call& c = plan.c;
+  A missing[SEGMENT];
+  find_missing(plan, s, missing);
+  for (int p = 0; p < s.count; p++) {
+    if (missing[p] == 0) continue;
+    for (int64_t k = 0; k < c.channels; k++) {
+      T& to = v[k * c.output.stride[1] + p * c.output.stride[4]];
+      narrow(widen(to) + A(c.fill[k]) * missing[p], to);
+    }
+  }
+}
+
+template <class T, class P>
+void forward_segment(const P& plan, Segment<P>& s, const T* u, T* v) {
+  const Call& c = plan.c;
+  const int64_t *in = c.input.stride, *out = c.output.stride;
+  v += s.k * out[2] + s.i * out[3] + s.j * out[4];
+  make_windows(plan, s);
+  make_rows(plan, in, s);
+  // rounding twice would show in 16 bits and fewer; what is not finite may have met a weight of 0 that is not its own
+  bool finite = true, fill_first = s.edge && c.padding == CONSTANT && sizeof(T) < 4;
+  if (!fill_first) {
+    if (in[1] == 1 && out[1] == 1 && c.channels > 1)
+      finite = along_channels(plan, s, u, v);
+    else if (in[4] == 1 && out[4] == 1 && plan.width[2] == P::S)
+      finite = along_points(plan, s, u, v);
+    else
+      finite = anyhow(plan, s, u, v);
+    if (s.edge && c.padding == CONSTANT) add_fill(plan, s, v);
+  }
+  const bool whole = fill_first || (s.edge && !finite);
+  for (int p = 0; p < s.count && (whole || s.any_hard); p++)
+    if (whole || s.hard[p]) forward_carefully(plan, s, p, u, v);
+}
+
+template <class T, class P>
+void forward(const P& plan, const Threads& threads) {
+  auto task = [](void* context, int64_t begin, int64_t end) {
+    const P& plan = *(const P*)context;
+    const Call& c = plan.c;
+    Segment<P> s;
+    for (int64_t n = begin; n < end; n++) {
+      const int64_t b = n / plan.blocks();
+      const Matrix m = read_matrix(c, b, plan.in, plan.out);
+      for (int row = 0; row < BLOCK_ROWS && at_row(plan, n % plan.blocks(), row, s); row++) {
+        find_places(plan, m, b, s);
+        forward_segment(plan, s, (const T*)c.input.data + b * c.input.stride[0], (T*)c.output.data + b * c.output.stride[0]);
+      }
+    }
+  };
+  threads.run(plan.c.batch * plan.blocks(), task, (void*)&plan);
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,177 @@
+// Where does each output point of a segment read? From a matrix or a grid to the pixel at or left of it and the fraction beyond, per axis.
+#pragma once
+#include <limits>
+
+#include "axis.h"
+
+// Keeps the product from being fused with what follows: a given grid is read with the two roundings that everybody else makes.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_assoc_barrier)
+#define RETICLE_ROUNDED(x) __builtin_assoc_barrier(x)
+#endif
+#endif
+#ifndef RETICLE_ROUNDED
+#define RETICLE_ROUNDED(x) (x)
+#endif
+
+namespace reticle {
+namespace {
+
+constexpr int SEGMENT = 64;  // points of an output row that are treated together
+
+// The points of a segment along one axis.
+template <class A>
+struct Place {
+  alignas(64) int32_t cell[SEGMENT];
+  alignas(64) A fraction[SEGMENT];
+  bool any_lost;
+  bool lost[SEGMENT];  // valid where any_lost
+};
+
+// A matrix in pixels: position along axis a = origin[a] + sum over axes b of step[a][b] * output pixel b. Axes are (z, y, x).
+struct Affine {
+  double step[3][3], origin[3];
+};
+
+// The matrix of one sample.
+struct Matrix {
+  double entry[4][4];
+  bool tame;    // finite and of ordinary size
+  bool divides;  // projective, and not only in form
+  Affine pixels;
+};
+
+constexpr double ORDINARY = 1000;
+
+inline Matrix read_matrix(const Call& c, int64_t sample, const Axis* in, const Axis* out) {
+  Matrix m = {};
+  if (!c.is_matrix) return m;
+  const int d = c.ndim;
+  m.entry[d][d] = 1, m.tame = true;
+  for (int r = 0; r < c.rows; r++)
+    for (int k = 0; k <= d; k++) {
+      int64_t at = sample * c.where_stride[0] + r * (d + 1) + k;
+      double v = c.where_is_double ? ((const double*)c.where)[at] : ((const float*)c.where)[at];
+      m.entry[r][k] = v;
+      m.tame &= std::fabs(v) <= ORDINARY;
+    }
+  for (int k = 0; k <= d; k++) m.divides |= m.entry[d][k] != (k == d);
+  for (int a = 3 - d; a < 3; a++) {  // the row of axis a, the column of axis b: x is the first of a matrix and the last of a size
+    m.pixels.origin[a] = in[a].middle + m.entry[2 - a][d] * in[a].half;
+    for (int b = 3 - d; b < 3; b++) {
+      // one division, so that the identity is exact
+      double step = out[b].half > 0 ? m.entry[2 - a][2 - b] * (in[a].half / out[b].half) : 0;
+      m.pixels.step[a][b] = step;
+      m.pixels.origin[a] -= step * out[b].middle;
+    }
+  }
+  return m;
+}
+
+constexpr double BEYOND = 1 << 28;  // pixels; further out nothing changes, and integers still hold it
+
+template <class V>
+RETICLE_INLINE V clamp(V v, V low, V high) {
+  return v > low ? (v < high ? v : high) : low;  // NaN becomes low
+}
+
+// Positions start + step * p, counted from a whole pixel, so that float lanes lose nothing on large images.
+template <class L, class A>
+RETICLE_INLINE void walk(double start, double step, int count, bool nearest, Place<A>& place) {
+  start = clamp(start + (nearest ? 0.5 : 0), -BEYOND, BEYOND);
+  double whole = std::floor(start);
+  L from = L(start - whole), by = L(step);
+  int32_t first = int32_t(whole);
+  for (int p = 0; p < count; p++) {
+    L v = clamp(from + by * L(p), L(-BEYOND), L(BEYOND)), floor = std::floor(v);
+    place.cell[p] = first + int32_t(floor);
+    place.fraction[p] = A(v - floor);
+  }
+}
+
+// Normalised coordinates of a segment, of X: float or double as the caller has it.
+template <class X>
+struct Norms {
+  alignas(64) X axis[3][SEGMENT];
+};
+
+template <class X, class A>
+void from_norms(const Call& c, const Axis& axis, const X* norm, int count, Place<A>& place) {
+  const X half = X(axis.half), middle = X(axis.middle), up = c.mode == NEAREST ? X(0.5) : X(0), infinity = std::numeric_limits<X>::infinity();
+  // beyond these every padding that does not repeat answers as at them; infinity and NaN are on the left
+  const X low = X(-8), high = X(std::min<double>(axis.size, BEYOND)) + 8;
+  for (int p = 0; p < count; p++) {
+    X product = RETICLE_ROUNDED(norm[p] * half);
+    X x = std::fabs(norm[p]) < infinity ? clamp(product + middle, low, high) + up : low;
+    X floor = std::floor(x);
+    place.cell[p] = int32_t(floor);
+    place.fraction[p] = A(x - floor);
+  }
+  if (!repeats(c.padding)) return;
+  for (int p = 0; p < count; p++) {
+    place.lost[p] = !(std::fabs(norm[p]) < infinity);
+    place.any_lost |= place.lost[p];
+    if (place.lost[p] || (place.cell[p] >= 0 && place.cell[p] < axis.size)) continue;
+    X product = RETICLE_ROUNDED(X(axis.fold(norm[p])) * half), x = product + middle + up, floor = std::floor(x);
+    place.cell[p] = int32_t(floor);
+    place.fraction[p] = A(x - floor);
+  }
+}
+
+template <class X>
+X read_norm(const Call& c, int64_t at) {
+  return c.where_is_double ? X(((const double*)c.where)[at]) : X(((const float*)c.where)[at]);
+}
+
+template <class X>
+void read_grid(const Call& c, int64_t b, int64_t k, int64_t i, int64_t j, int count, Norms<X>& norms) {
+  const int64_t* s = c.where_stride;
+  int64_t start = b * s[0] + k * s[1] + i * s[2] + j * s[3];
+  const bool same = c.where_is_double == (sizeof(X) == sizeof(double));
+  if (same && c.ndim == 2 && s[4] == 1 && s[3] == 2) {  // as grids come
+    const X* xy = (const X*)c.where + start;
+    for (int p = 0; p < count; p++) norms.axis[2][p] = xy[2 * p], norms.axis[1][p] = xy[2 * p + 1];
+    return;
+  }
+  for (int a = 3 - c.ndim; a < 3; a++)
+    for (int p = 0; p < count; p++) norms.axis[a][p] = read_norm<X>(c, start + p * s[3] + (2 - a) * s[4]);
+}
+
+// The normalised centre of an output pixel, with the roundings of base_grid.
+template <class X>
+X target(const Axis& out, int64_t i, bool align_corners) {
+  int64_t length = align_corners ? out.size - 1 : out.size;
+  if (length == 0) return 0;
+  X quotient = X(2 * i + (length - out.size + 1)) / X(length);
+  return quotient - 1;
+}
+
+// Any matrix, point by point. With X = float it overflows where single precision does, as it must for entries that are not tame.
+template <class X>
+void apply_matrix(const Call& c, const Matrix& m, const Axis* out, int64_t k, int64_t i, int64_t j, int count, Norms<X>& norms) {
+  const int d = c.ndim;
+  const int64_t at[3] = {k, i, j};
+  const double smallest = c.where_is_double ? 0x1p-511 : 0x1p-63, largest = c.where_is_double ? 1.7976931348623157e308 : 3.4028234663852886e38;
+  for (int p = 0; p < count; p++) {
+    X moved[4];
+    for (int r = 0; r <= (m.divides ? d : d - 1); r++) {
+      X total = X(m.entry[r][d]);
+      for (int q = 0; q < d; q++) {
+        X product = RETICLE_ROUNDED(X(m.entry[r][q]) * target<X>(out[2 - q], at[2 - q] + (q == 0 ? p : 0), c.align_corners));
+        total += product;
+      }
+      moved[r] = total;
+    }
+    for (int r = 0; r < d; r++) {
+      X w = moved[d], norm = moved[r];
+      if (m.divides) {  // neither 1 / w^2, which the gradient needs, nor the quotient may overflow
+        bool visible = w > X(smallest) && std::fabs(norm) < w * w * X(largest);
+        norm = visible ? norm / w : std::numeric_limits<X>::infinity();
+      }
+      norms.axis[2 - r][p] = norm;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace reticle

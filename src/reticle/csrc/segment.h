@@ -1,0 +1,161 @@
+// A piece of one output row, ready to be read: windows along the axes, and the offsets and weights of their rows of pixels.
+#pragma once
+#include "window.h"
+
+namespace reticle {
+namespace {
+
+constexpr int BLOCK_ROWS = 16;  // a block of output: so many rows of one segment each; the unit of work of all threads
+
+// What never changes during a call. A: what sums are made in. S: taps of the kernel along an axis.
+template <class A_, int S_>
+struct Plan {
+  using A = A_;
+  static constexpr int S = S_;
+
+  const Call& c;
+  Axis in[3], out[3];
+  int width[3];  // of the window along each axis
+  int64_t segments, row_blocks;  // of a sample
+
+  explicit Plan(const Call& call) : c(call) {
+    for (int a = 0; a < 3; a++) {
+      in[a] = Axis(c.size[a], c.padding, c.align_corners);
+      out[a] = Axis(c.out[a], c.padding, c.align_corners);
+      width[a] = a < 3 - c.ndim ? 1 : int(std::min<int64_t>(S, c.size[a]));
+    }
+    segments = (c.out[2] + SEGMENT - 1) / SEGMENT;
+    row_blocks = (c.out[0] * c.out[1] + BLOCK_ROWS - 1) / BLOCK_ROWS;
+  }
+  int64_t blocks() const { return segments * row_blocks; }
+  bool is_volume() const { return c.ndim == 3; }
+};
+
+template <class P>
+struct Segment {
+  using A = typename P::A;
+
+  int64_t k, i, j;  // output pixel of the first point
+  int count;
+  bool edge;  // some window is not just the pixels that count
+  bool any_hard;
+  bool hard[SEGMENT];
+  Place<A> place[3];
+  Window<A> window[3];
+  int rows;                    // of pixels, in a window
+  int64_t row_offset[16];      // from the first pixel of a window
+  const A* row_weight[16];     // by point
+  alignas(64) int64_t offset[SEGMENT];  // of the first pixel of a window
+  alignas(64) A products[16][SEGMENT];
+  alignas(64) A ones[SEGMENT];
+
+  int padded() const { return (count + 7) & ~7; }
+};
+
+template <class X, class P>
+void find_by_norms(const P& plan, const Matrix& m, int64_t sample, Segment<P>& s) {
+  Norms<X> norms;
+  if (plan.c.is_matrix)
+    apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
+  else
+    read_grid(plan.c, sample, s.k, s.i, s.j, s.count, norms);
+  for (int a = 3 - plan.c.ndim; a < 3; a++) from_norms(plan.c, plan.in[a], norms.axis[a], s.count, s.place[a]);
+}
+
+template <class P>
+RETICLE_APART void find_places(const P& plan, const Matrix& m, int64_t sample, Segment<P>& s) {
+  const Call& c = plan.c;
+  const bool wide = c.where_is_double || sizeof(typename P::A) == sizeof(double);
+  for (auto& place : s.place) place.any_lost = false;
+  if (c.is_matrix && m.tame && !m.divides) {
+    const int64_t at[3] = {s.k, s.i, s.j};
+    for (int a = 3 - c.ndim; a < 3; a++) {
+      const double* step = m.pixels.step[a];
+      double start = m.pixels.origin[a] + (step[0] * double(at[0]) + (step[1] * double(at[1]) + step[2] * double(at[2])));
+      if (repeats(c.padding) && plan.in[a].half > 0) {  // whole periods away is the same place
+        double period = double(plan.in[a].period), middle = start + step[2] * (s.count / 2) - plan.in[a].middle;
+        start -= period * std::nearbyint(middle / period);
+      }
+      if (std::fabs(step[2]) <= 2)
+        walk<typename P::A>(start, step[2], s.count, c.mode == NEAREST, s.place[a]);
+      else
+        walk<double>(start, step[2], s.count, c.mode == NEAREST, s.place[a]);
+    }
+  } else if (wide || (c.is_matrix && m.tame)) {
+    find_by_norms<double>(plan, m, sample, s);
+  } else {
+    find_by_norms<float>(plan, m, sample, s);
+  }
+  for (int a = 3 - c.ndim; a < 3; a++)  // the lanes that fill the last vector repeat the last point
+    for (int p = s.count; p < s.padded(); p++) {
+      s.place[a].cell[p] = s.place[a].cell[s.count - 1];
+      s.place[a].fraction[p] = s.place[a].fraction[s.count - 1];
+      if (s.place[a].any_lost) s.place[a].lost[p] = s.place[a].lost[s.count - 1];
+    }
+}
+
+template <class P>
+RETICLE_APART void make_windows(const P& plan, Segment<P>& s) {
+  const int n = s.padded();
+  s.edge = s.any_hard = false;
+  std::memset(s.hard, 0, sizeof s.hard);
+  for (int a = 3 - plan.c.ndim; a < 3; a++) make_window<P::S>(plan.c, plan.in[a], s.place[a], n, s.window[a], s.edge, s.any_hard, s.hard);
+}
+
+// Rows of pixels of the input, or of a buffer of the same axes with other strides.
+template <class P>
+RETICLE_APART void make_rows(const P& plan, const int64_t* stride, Segment<P>& s) {
+  using A = typename P::A;
+  const int n = s.padded(), ndim = plan.c.ndim;
+  s.rows = plan.width[0] * plan.width[1];
+  for (int z = 0; z < plan.width[0]; z++)
+    for (int y = 0; y < plan.width[1]; y++) s.row_offset[z * plan.width[1] + y] = z * stride[2] + y * stride[3];
+  for (int r = 0; r < s.rows; r++) {
+    if (ndim == 1) {
+      std::fill(s.ones, s.ones + n, A(1));
+      s.row_weight[0] = s.ones;
+    } else if (ndim == 2) {
+      s.row_weight[r] = s.window[1].weight[r];
+    } else {
+      const A *wz = s.window[0].weight[r / plan.width[1]], *wy = s.window[1].weight[r % plan.width[1]];
+      for (int p = 0; p < n; p++) s.products[r][p] = wz[p] * wy[p];
+      s.row_weight[r] = s.products[r];
+    }
+  }
+  for (int p = 0; p < n; p++) s.offset[p] = s.window[2].first[p] * stride[4];
+  for (int a = 3 - ndim; a < 2; a++)
+    for (int p = 0; p < n; p++) s.offset[p] += s.window[a].first[p] * stride[a + 2];
+}
+
+// The segment of a block's row, or false: the image ends before it.
+template <class P>
+bool at_row(const P& plan, int64_t block, int row, Segment<P>& s) {
+  const int64_t line = block / plan.segments * BLOCK_ROWS + row;
+  if (line >= plan.c.out[0] * plan.c.out[1]) return false;
+  s.k = line / plan.c.out[1], s.i = line % plan.c.out[1], s.j = block % plan.segments * SEGMENT;
+  s.count = int(std::min<int64_t>(SEGMENT, plan.c.out[2] - s.j));
+  return true;
+}
+
+// One point, the careful way: visit(offset of pixel, or -1: the fill; its weight; its slopes along z, y, x).
+template <class P, class Visit>
+void each_tap(const P& plan, const Segment<P>& s, int p, const int64_t* stride, Visit visit) {
+  using A = typename P::A;
+  Taps<A> t[3];
+  for (int a = 0; a < 3; a++)
+    t[a] = a < 3 - plan.c.ndim ? Taps<A>{1, {0}, {1}, {0}}
+                               : taps(plan.c, plan.in[a], s.place[a].cell[p], s.place[a].fraction[p], s.place[a].any_lost && s.place[a].lost[p]);
+  for (int z = 0; z < t[0].count; z++)
+    for (int y = 0; y < t[1].count; y++)
+      for (int x = 0; x < t[2].count; x++) {
+        const int32_t pixel[3] = {t[0].pixel[z], t[1].pixel[y], t[2].pixel[x]};
+        const A wz = t[0].weight[z], wy = t[1].weight[y], wx = t[2].weight[x];
+        const A slope[3] = {t[0].slope[z] * wy * wx, wz * t[1].slope[y] * wx, wz * wy * t[2].slope[x]};
+        const bool outside = pixel[0] < 0 || pixel[1] < 0 || pixel[2] < 0;
+        const int64_t offset = outside ? -1 : pixel[0] * stride[2] + pixel[1] * stride[3] + pixel[2] * stride[4];
+        visit(offset, pixel, wz * wy * wx, slope);
+      }
+}
+
+}  // namespace
+}  // namespace reticle

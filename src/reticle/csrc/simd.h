@@ -1,0 +1,228 @@
+// How are numbers held? Storage types, vectors of the wide type that all sums are made in, and the ways between them.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
+#define RETICLE_INLINE inline __attribute__((always_inline))
+#define RETICLE_APART __attribute__((noinline))  // compiled once, however many call it
+
+namespace reticle {
+namespace {
+
+struct Half {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+// Sums are made in float, of float64 images in double.
+template <class T>
+struct WideOf {
+  using type = float;
+};
+template <>
+struct WideOf<double> {
+  using type = double;
+};
+template <class T>
+using Wide = typename WideOf<T>::type;
+
+typedef float F8 __attribute__((vector_size(32)));
+typedef int32_t I8 __attribute__((vector_size(32)));
+typedef uint32_t U8 __attribute__((vector_size(32)));
+typedef uint16_t H8 __attribute__((vector_size(16)));
+typedef uint8_t B8 __attribute__((vector_size(8)));
+typedef float F4 __attribute__((vector_size(16)));
+typedef double D4 __attribute__((vector_size(32)));
+
+template <class A>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  using type = F8;
+  using four = F4;
+  static constexpr int lanes = 8;
+};
+template <>
+struct VecOf<double> {
+  using type = D4;
+  using four = D4;
+  static constexpr int lanes = 4;
+};
+template <class A>
+using Vec = typename VecOf<A>::type;
+template <class A>
+using Four = typename VecOf<A>::four;
+
+template <class To, class From>
+RETICLE_INLINE To read(const From* p) {
+  To value;
+  std::memcpy(&value, p, sizeof(To));
+  return value;
+}
+
+RETICLE_INLINE float bits_to_float(uint32_t u) { return read<float>(&u); }
+RETICLE_INLINE uint32_t float_to_bits(float f) { return read<uint32_t>(&f); }
+
+// --- one number ---
+
+RETICLE_INLINE float widen(float v) { return v; }
+RETICLE_INLINE double widen(double v) { return v; }
+RETICLE_INLINE float widen(uint8_t v) { return v; }
+RETICLE_INLINE float widen(BFloat16 v) { return bits_to_float(uint32_t(v.bits) << 16); }
+RETICLE_INLINE float widen(Half v) {
+#if defined(__F16C__)
+  return _cvtsh_ss(v.bits);
+#else
+  uint32_t sign = uint32_t(v.bits & 0x8000) << 16, rest = v.bits & 0x7fff;
+  if (rest >= 0x7c00) return bits_to_float(sign | 0x7f800000 | (rest & 0x3ff) << 13);
+  float magnitude = bits_to_float(rest << 13) * 0x1p112f;  // moves the exponent, subnormal numbers included
+  return bits_to_float(sign | float_to_bits(magnitude));
+#endif
+}
+
+RETICLE_INLINE void narrow(float v, float& to) { to = v; }
+RETICLE_INLINE void narrow(double v, double& to) { to = v; }
+RETICLE_INLINE void narrow(float v, uint8_t& to) {  // ties to even; NaN becomes 0
+  float clamped = v > 0 ? (v < 255 ? v : 255) : 0;
+  to = uint8_t(std::nearbyint(clamped));
+}
+RETICLE_INLINE void narrow(float v, BFloat16& to) {
+  uint32_t u = float_to_bits(v);
+  to.bits = v == v ? uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16) : uint16_t(0x7fc0);
+}
+RETICLE_INLINE void narrow(float v, Half& to) {
+#if defined(__F16C__)
+  to.bits = uint16_t(_cvtss_sh(v, 0));
+#else
+  uint32_t u = float_to_bits(v), sign = u >> 16 & 0x8000, rest = u & 0x7fffffff;
+  if (rest > 0x7f800000) {
+    to.bits = uint16_t(sign | 0x7e00);
+  } else if (rest >= 0x477ff000) {  // rounds to 65536 or more
+    to.bits = uint16_t(sign | 0x7c00);
+  } else if (rest < 0x38800000) {  // subnormal: let the addition round
+    to.bits = uint16_t(sign | (float_to_bits(bits_to_float(rest) + 0.5f) - 0x3f000000));
+  } else {
+    to.bits = uint16_t(sign | (rest - 0x38000000 + 0xfff + (rest >> 13 & 1)) >> 13);
+  }
+#endif
+}
+
+// --- a vector of them; `n` of its lanes ---
+
+RETICLE_INLINE F8 load(const float* p) { return read<F8>(p); }
+RETICLE_INLINE D4 load(const double* p) { return read<D4>(p); }
+RETICLE_INLINE F8 load(const uint8_t* p) { return __builtin_convertvector(__builtin_convertvector(read<B8>(p), I8), F8); }
+RETICLE_INLINE F8 load(const BFloat16* p) { return (F8)(__builtin_convertvector(read<H8>(p), U8) << 16); }
+RETICLE_INLINE F8 load(const Half* p) {
+#if defined(__F16C__)
+  return (F8)_mm256_cvtph_ps(read<__m128i>(p));
+#else
+  return F8{widen(p[0]), widen(p[1]), widen(p[2]), widen(p[3]), widen(p[4]), widen(p[5]), widen(p[6]), widen(p[7])};
+#endif
+}
+
+template <class T>
+RETICLE_INLINE Vec<Wide<T>> load_some(const T* p, int n) {
+  constexpr int lanes = VecOf<Wide<T>>::lanes;
+  if (n >= lanes) return load(p);
+  T some[lanes] = {};
+  for (int k = 0; k < n; k++) some[k] = p[k];
+  return load(some);
+}
+
+RETICLE_INLINE void store(F8 v, float* p) { std::memcpy(p, &v, sizeof v); }
+RETICLE_INLINE void store(D4 v, double* p) { std::memcpy(p, &v, sizeof v); }
+RETICLE_INLINE void store(F8 v, BFloat16* p) {
+  U8 u = (U8)v, rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+  I8 ordered = v == v;
+  U8 answer = (rounded & (U8)ordered) | (0x7fc0 & ~(U8)ordered);
+  H8 h = __builtin_convertvector(answer, H8);
+  std::memcpy(p, &h, sizeof h);
+}
+RETICLE_INLINE void store(F8 v, Half* p) {
+#if defined(__F16C__)
+  __m128i h = _mm256_cvtps_ph((__m256)v, 0);
+  std::memcpy(p, &h, sizeof h);
+#else
+  for (int k = 0; k < 8; k++) narrow(v[k], p[k]);
+#endif
+}
+RETICLE_INLINE void store(F8 v, uint8_t* p) {
+  for (int k = 0; k < 8; k++) narrow(v[k], p[k]);
+}
+
+template <class T>
+RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
+  if (n >= VecOf<Wide<T>>::lanes) return store(v, p);
+  for (int k = 0; k < n; k++) narrow(v[k], p[k]);
+}
+
+// --- the pixels p[offset] and p[offset + 1] of as many points as a vector has lanes: left ones, right ones ---
+
+RETICLE_INLINE void load_pairs(const float* p, const int64_t* o, F8& left, F8& right) {
+  auto two = [&](int k) { return read<double>(p + o[k]); };
+  // in this order the shuffles, which do not cross the middle, leave the points in theirs
+  F8 a = (F8)D4{two(0), two(1), two(4), two(5)}, b = (F8)D4{two(2), two(3), two(6), two(7)};
+  left = __builtin_shuffle(a, b, I8{0, 2, 8, 10, 4, 6, 12, 14});
+  right = __builtin_shuffle(a, b, I8{1, 3, 9, 11, 5, 7, 13, 15});
+}
+RETICLE_INLINE void load_pairs(const double* p, const int64_t* o, D4& left, D4& right) {
+  left = D4{p[o[0]], p[o[1]], p[o[2]], p[o[3]]};
+  right = D4{p[o[0] + 1], p[o[1] + 1], p[o[2] + 1], p[o[3] + 1]};
+}
+template <class T>
+RETICLE_INLINE U8 load_words(const T* p, const int64_t* o) {
+  auto two = [&](int k) { return read<uint32_t>(p + o[k]); };
+  return U8{two(0), two(1), two(2), two(3), two(4), two(5), two(6), two(7)};
+}
+RETICLE_INLINE void load_pairs(const BFloat16* p, const int64_t* o, F8& left, F8& right) {
+  U8 words = load_words(p, o);  // the first of a pair is the lower half
+  left = (F8)(words << 16);
+  right = (F8)(words & 0xffff0000);
+}
+RETICLE_INLINE void load_pairs(const Half* p, const int64_t* o, F8& left, F8& right) {
+  U8 words = load_words(p, o);
+  H8 low = __builtin_convertvector(words & 0xffff, H8), high = __builtin_convertvector(words >> 16, H8);
+  left = load((const Half*)&low);
+  right = load((const Half*)&high);
+}
+RETICLE_INLINE void load_pairs(const uint8_t* p, const int64_t* o, F8& left, F8& right) {
+  auto two = [&](int k) { return int32_t(read<uint16_t>(p + o[k])); };
+  I8 words = {two(0), two(1), two(2), two(3), two(4), two(5), two(6), two(7)};
+  left = __builtin_convertvector(words & 0xff, F8);
+  right = __builtin_convertvector(words >> 8, F8);
+}
+
+// --- four pixels in a row ---
+
+RETICLE_INLINE F4 load_four(const float* p) { return read<F4>(p); }
+RETICLE_INLINE D4 load_four(const double* p) { return read<D4>(p); }
+template <class T>
+RETICLE_INLINE F4 load_four(const T* p) {
+  return F4{widen(p[0]), widen(p[1]), widen(p[2]), widen(p[3])};
+}
+
+template <class V>
+RETICLE_INLINE bool all_finite(V v) {
+  V zero = v * 0;  // NaN where it was not finite
+  auto ordered = zero == zero;
+  int64_t every = -1;
+  for (unsigned k = 0; k < sizeof(V) / sizeof(v[0]); k++) every &= ordered[k];
+  return every != 0;
+}
+
+template <class V>
+RETICLE_INLINE auto sum(V v) {
+  auto total = v[0];
+  for (unsigned k = 1; k < sizeof(V) / sizeof(v[0]); k++) total += v[k];
+  return total;
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,115 @@
+// Which pixels are read? For each point of a segment, per axis, a window of neighbouring pixels inside the image and a weight for each of them.
+//
+// What lies outside is folded into the weights: a pixel that padding reads twice has the sum, one that is not there has none. So no kernel
+// knows a padding. Points whose pixels are no neighbours (wrapped around an edge) are "hard": they are left to the careful way of axis.h.
+#pragma once
+#include "place.h"
+
+namespace reticle {
+namespace {
+
+template <class A>
+struct Window {
+  alignas(64) int32_t first[SEGMENT];
+  alignas(64) A weight[4][SEGMENT];
+  alignas(64) A slope[4][SEGMENT];
+  // of the taps that are outside; valid with constant padding
+  alignas(64) A missing[SEGMENT];
+  alignas(64) A missing_slope[SEGMENT];
+};
+
+template <int S, Mode mode, class A>
+RETICLE_INLINE void all_inside(const Place<A>& place, int count, Window<A>& w) {
+  for (int p = 0; p < count; p++) {
+    A weight[S], slope[S];
+    kernel<mode>(place.fraction[p], weight, slope);
+    for (int t = 0; t < S; t++) w.weight[t][p] = weight[t], w.slope[t][p] = slope[t];
+    w.first[p] = place.cell[p] - (S - 1) / 2;
+    w.missing[p] = w.missing_slope[p] = 0;
+  }
+}
+
+// Bilinear weights in closed form: a tent around each of the two pixels of the window, wherever the point lies.
+template <class A>
+void bilinear_at_edges(const Axis& axis, Padding padding, const Place<A>& place, int count, Window<A>& w) {
+  const int32_t last = int32_t(axis.size - 2);
+  const bool border = padding == BORDER;
+  for (int p = 0; p < count; p++) {
+    int32_t cell = place.cell[p], first = cell < 0 ? 0 : cell > last ? last : cell;
+    int32_t away = cell - first;
+    A f = place.fraction[p], d = A(away) + f;
+    bool in = away == 0, left = away == -1, right = away == 1;
+    A low = d < 0 ? A(0) : d > 1 ? A(1) : d;  // border: the nearest point inside
+    w.first[p] = first;
+    w.weight[0][p] = border ? 1 - low : in ? 1 - f : left ? f : A(0);
+    w.weight[1][p] = border ? low : in ? f : right ? 1 - f : A(0);
+    w.slope[0][p] = in ? A(-1) : left && !border ? A(1) : A(0);
+    w.slope[1][p] = in ? A(1) : right && !border ? A(-1) : A(0);
+    w.missing[p] = in ? A(0) : left ? 1 - f : right ? f : A(1);
+    w.missing_slope[p] = left ? A(-1) : right ? A(1) : A(0);
+  }
+}
+
+template <class A>
+void nearest_at_edges(const Axis& axis, Padding padding, const Place<A>& place, int count, Window<A>& w) {
+  const int32_t last = int32_t(axis.size - 1);
+  for (int p = 0; p < count; p++) {
+    int32_t cell = place.cell[p], first = cell < 0 ? 0 : cell > last ? last : cell;
+    w.first[p] = first;
+    w.weight[0][p] = padding == BORDER || first == cell ? A(1) : A(0);
+    w.slope[0][p] = 0;
+    w.missing[p] = 1 - w.weight[0][p], w.missing_slope[p] = 0;
+  }
+}
+
+// Any mode and padding, one point. False: its pixels fit no window.
+template <class A>
+bool merge(const Call& c, const Axis& axis, const Place<A>& place, int p, int width, Window<A>& w) {
+  Taps<A> t = taps(c, axis, place.cell[p], place.fraction[p], place.any_lost && place.lost[p]);
+  int32_t lowest = -1, highest = -1;
+  for (int k = 0; k < t.count; k++) {
+    int32_t pixel = t.pixel[k];
+    if (pixel >= 0 && (lowest < 0 || pixel < lowest)) lowest = pixel;
+    highest = std::max(highest, pixel);
+  }
+  const int32_t last = int32_t(axis.size - width);
+  if (lowest < 0) lowest = place.cell[p];
+  const int32_t first = std::min(std::max(lowest, 0), last);
+  w.first[p] = first;
+  for (int k = 0; k < width; k++) w.weight[k][p] = w.slope[k][p] = 0;
+  w.missing[p] = w.missing_slope[p] = 0;
+  if (highest >= first + width) return false;
+  for (int k = 0; k < t.count; k++) {
+    A& weight = t.pixel[k] < 0 ? w.missing[p] : w.weight[t.pixel[k] - first][p];
+    A& slope = t.pixel[k] < 0 ? w.missing_slope[p] : w.slope[t.pixel[k] - first][p];
+    weight += t.weight[k], slope += t.slope[k];
+  }
+  return true;
+}
+
+template <int S, class A>
+void make_window(const Call& c, const Axis& axis, const Place<A>& place, int count, Window<A>& w, bool& edge, bool& any_hard, bool* hard) {
+  const int32_t back = (S - 1) / 2, size = int32_t(axis.size);
+  int32_t lowest = place.cell[0], highest = place.cell[0];
+  for (int p = 1; p < count; p++) lowest = std::min(lowest, place.cell[p]), highest = std::max(highest, place.cell[p]);
+  const bool inside = lowest >= back && highest - back + S <= size && !place.any_lost;
+  edge |= !inside;
+  const bool closed = !inside && !repeats(c.padding);
+  if (closed && S == 2 && size >= 2) return bilinear_at_edges(axis, c.padding, place, count, w);
+  if (closed && S == 1) return nearest_at_edges(axis, c.padding, place, count, w);
+  if (size >= S) {
+    if constexpr (S == 1) all_inside<S, NEAREST>(place, count, w);
+    if constexpr (S == 2) all_inside<S, BILINEAR>(place, count, w);
+    if constexpr (S == 4) c.mode == BICUBIC ? all_inside<S, BICUBIC>(place, count, w) : all_inside<S, BSPLINE3>(place, count, w);
+  }
+  if (inside) return;
+  const int width = std::min(S, size);
+  for (int p = 0; p < count; p++) {
+    const int32_t cell = place.cell[p];
+    const bool ordinary = cell >= back && cell - back + S <= size && !(place.any_lost && place.lost[p]);
+    if (!ordinary && !merge(c, axis, place, p, width, w)) hard[p] = any_hard = true;
+  }
+}
+
+}  // namespace
+}  // namespace reticle
