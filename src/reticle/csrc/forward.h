@@ -7,7 +7,7 @@ namespace reticle {
 namespace {
 
 template <class T, class P>
-void forward_carefully(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
+RETICLE_APART void forward_carefully(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
   using A = typename P::A;
   const Call& c = plan.c;
   for (int64_t channel = 0; channel < c.channels; channel++) {
@@ -22,14 +22,14 @@ void forward_carefully(const P& plan, const Segment<P>& s, int p, const T* u, T*
 
 // K channels of one vector of points.
 template <int K, class T, class P>
-RETICLE_INLINE bool pairs(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
+RETICLE_INLINE bool pairs(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, T* v) {
   using A = typename P::A;
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
   const int64_t* offset = s.offset + p;
   Vec<A> left[K] = {}, right[K] = {};
-  for (int r = 0; r < s.rows; r++) {
+  for (int r = 0; r < rows.count; r++) {
     const Vec<A> weight = load(s.row_weight[r] + p);
-    const T* row = u + s.row_offset[r];
+    const T* row = u + rows.offset[r];
 #pragma GCC unroll 4
     for (int k = 0; k < K; k++) {
       Vec<A> l, m;
@@ -38,7 +38,7 @@ RETICLE_INLINE bool pairs(const P& plan, const Segment<P>& s, int p, const T* u,
       right[k] += m * weight;
     }
   }
-  const Vec<A> wl = load(s.window[2].weight[0] + p), wr = load(s.window[2].weight[1] + p);
+  const Vec<A> wl = load(s.column_weight[0] + p), wr = load(s.column_weight[1] + p);
   Vec<A> check = {};
 #pragma GCC unroll 4
   for (int k = 0; k < K; k++) {
@@ -61,46 +61,35 @@ RETICLE_INLINE Four<A> turned_sum(const Four<A>* v, const A (*weight)[SEGMENT], 
 }
 
 template <class T, class P>
-RETICLE_INLINE bool fours(const P& plan, const Segment<P>& s, int p, const T* u, T* v) {
+RETICLE_INLINE bool fours(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, T* v) {
   using A = typename P::A;
   Four<A> sums[4] = {};
   for (int q = 0; q < 4; q++)
-    for (int r = 0; r < s.rows; r++) sums[q] += load_four(u + s.row_offset[r] + s.offset[p + q]) * s.row_weight[r][p + q];
-  const Four<A> answer = turned_sum<A>(sums, s.window[2].weight, p);
+    for (int r = 0; r < rows.count; r++) sums[q] += load_four(u + rows.offset[r] + s.offset[p + q]) * s.row_weight[r][p + q];
+  const Four<A> answer = turned_sum<A>(sums, s.column_weight, p);
   for (int q = 0; q < 4 && p + q < s.count; q++) narrow(answer[q], v[p + q]);
   return all_finite(answer);
 }
 
 template <class T, class P>
-RETICLE_INLINE void singles(const P& plan, const Segment<P>& s, const T* u, T* v) {
+RETICLE_INLINE void singles(const Reading<P>& s, const T* u, T* v) {
   for (int p = 0; p < s.count; p++) {
     const T pixel = u[s.offset[p]];
-    v[p] = s.edge && s.row_weight[0][p] * s.window[2].weight[0][p] == 0 ? T{} : pixel;
+    v[p] = s.edge && s.row_weight[0][p] * s.column_weight[0][p] == 0 ? T{} : pixel;
   }
 }
 
-// Pixels side by side in memory, output too.
-template <class T, class P>
-bool along_points(const P& plan, const Segment<P>& s, const T* u, T* v) {
-  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1], channels = plan.c.channels;
+// K channels, pixels side by side in memory, output too.
+template <int K, class T, class P>
+RETICLE_INLINE bool along_points(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
   bool finite = true;
-  if constexpr (P::S == 1) {
-    for (int64_t k = 0; k < channels; k++) singles(plan, s, u + k * next, v + k * next_out);
-  } else if constexpr (P::S == 2) {
-    int64_t k = 0;
-    constexpr int lanes = VecOf<typename P::A>::lanes;
-    for (; k + 4 <= channels; k += 4)
-      for (int p = 0; p < s.count; p += lanes) finite &= pairs<4>(plan, s, p, u + k * next, v + k * next_out);
-    for (int p = 0; p < s.count; p += lanes) {
-      const T* from = u + k * next;
-      T* to = v + k * next_out;
-      if (channels - k == 3) finite &= pairs<3>(plan, s, p, from, to);
-      if (channels - k == 2) finite &= pairs<2>(plan, s, p, from, to);
-      if (channels - k == 1) finite &= pairs<1>(plan, s, p, from, to);
-    }
+  if constexpr (P::S == 2) {
+    for (int p = 0; p < s.count; p += VecOf<typename P::A>::lanes) finite &= pairs<K>(plan, rows, s, p, u, v);
   } else {
-    for (int64_t k = 0; k < channels; k++)
-      for (int p = 0; p < s.count; p += 4) finite &= fours(plan, s, p, u + k * next, v + k * next_out);
+    for (int k = 0; k < K; k++, u += plan.c.input.stride[1], v += plan.c.output.stride[1]) {
+      if constexpr (P::S == 1) singles(s, u, v);
+      for (int p = 0; p < s.count && P::S == 4; p += 4) finite &= fours(plan, rows, s, p, u, v);
+    }
   }
   return finite;
 }
@@ -114,13 +103,13 @@ struct Reads {
 };
 
 template <class P>
-RETICLE_INLINE void list_reads(const P& plan, const Segment<P>& s, int p, int64_t step, Reads<P>& reads) {
+RETICLE_INLINE void list_reads(const P& plan, const Rows& rows, const Reading<P>& s, int p, int64_t step, Reads<P>& reads) {
   const int width = plan.width[2];
-  reads.count = s.rows * width;
-  for (int r = 0; r < s.rows; r++)
+  reads.count = rows.count * width;
+  for (int r = 0; r < rows.count; r++)
     for (int t = 0; t < width; t++) {
-      reads.offset[r * width + t] = s.offset[p] + s.row_offset[r] + t * step;
-      reads.weight[r * width + t] = s.row_weight[r][p] * s.window[2].weight[t][p];
+      reads.offset[r * width + t] = s.offset[p] + rows.offset[r] + t * step;
+      reads.weight[r * width + t] = s.row_weight[r][p] * s.column_weight[t][p];
     }
 }
 
@@ -151,11 +140,11 @@ RETICLE_INLINE bool channels_of(const P& plan, const Reads<P>& reads, const T* u
 }
 
 template <class T, class P>
-bool along_channels(const P& plan, const Segment<P>& s, const T* u, T* v) {
+RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
   bool finite = true;
   Reads<P> reads;
   for (int p = 0; p < s.count; p++) {
-    list_reads(plan, s, p, plan.c.input.stride[4], reads);
+    list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
     T* to = v + p * plan.c.output.stride[4];
     if (reads.count == 4)
       finite &= channels_of<4>(plan, reads, u, to);
@@ -169,13 +158,13 @@ bool along_channels(const P& plan, const Segment<P>& s, const T* u, T* v) {
 
 // Any strides, one number at a time.
 template <class T, class P>
-bool anyhow(const P& plan, const Segment<P>& s, const T* u, T* v) {
+RETICLE_APART bool anyhow(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
   using A = typename P::A;
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
   bool finite = true;
   Reads<P> reads;
   for (int p = 0; p < s.count; p++) {
-    list_reads(plan, s, p, in[4], reads);
+    list_reads(plan, rows, s, p, in[4], reads);
     for (int64_t k = 0; k < plan.c.channels; k++) {
       A total = 0;
       for (int t = 0; t < reads.count; t++) total += widen(u[k * in[1] + reads.offset[t]]) * reads.weight[t];
@@ -200,7 +189,7 @@ RETICLE_APART void find_missing(const P& plan, const Segment<P>& s, typename P::
 }
 
 template <class T, class P>
-void add_fill(const P& plan, const Segment<P>& s, T* v) {
+RETICLE_APART void add_fill(const P& plan, const Segment<P>& s, T* v) {
   using A = typename P::A;
   const Call& c = plan.c;
   A missing[SEGMENT];
@@ -214,43 +203,79 @@ void add_fill(const P& plan, const Segment<P>& s, T* v) {
   }
 }
 
+// The rows of a block, found.
+template <class P>
+struct Block {
+  int rows;
+  int64_t output[BLOCK_ROWS];  // offset of the first point of each
+  Reading<P> reading[BLOCK_ROWS];
+  bool finite[BLOCK_ROWS];
+};
+
+// All rows of K channels before the next ones: their pixels stay near.
+template <int K, class T, class P>
+RETICLE_APART void planes(const P& plan, const Rows& rows, Block<P>& block, const T* u, T* v) {
+  for (int n = 0; n < block.rows; n++) block.finite[n] &= along_points<K>(plan, rows, block.reading[n], u, v + block.output[n]);
+}
+
 template <class T, class P>
-void forward_segment(const P& plan, Segment<P>& s, const T* u, T* v) {
-  const Call& c = plan.c;
-  const int64_t *in = c.input.stride, *out = c.output.stride;
-  v += s.k * out[2] + s.i * out[3] + s.j * out[4];
-  make_windows(plan, s);
-  make_rows(plan, in, s);
-  // rounding twice would show in 16 bits and fewer; what is not finite may have met a weight of 0 that is not its own
-  bool finite = true, fill_first = s.edge && c.padding == CONSTANT && sizeof(T) < 4;
-  if (!fill_first) {
-    if (in[1] == 1 && out[1] == 1 && c.channels > 1)
-      finite = along_channels(plan, s, u, v);
-    else if (in[4] == 1 && out[4] == 1 && plan.width[2] == P::S)
-      finite = along_points(plan, s, u, v);
-    else
-      finite = anyhow(plan, s, u, v);
-    if (s.edge && c.padding == CONSTANT) add_fill(plan, s, v);
+void all_channels(const P& plan, const Rows& rows, Block<P>& block, const T* u, T* v) {
+  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride, channels = plan.c.channels;
+  if (in[1] == 1 && out[1] == 1 && channels > 1) {
+    for (int n = 0; n < block.rows; n++) block.finite[n] = along_channels(plan, rows, block.reading[n], u, v + block.output[n]);
+  } else if (in[4] == 1 && out[4] == 1 && plan.width[2] == P::S) {
+    int64_t k = 0;
+    for (; k + 4 <= channels; k += 4) planes<4>(plan, rows, block, u + k * in[1], v + k * out[1]);
+    if (channels - k == 3) planes<3>(plan, rows, block, u + k * in[1], v + k * out[1]);
+    if (channels - k == 2) planes<2>(plan, rows, block, u + k * in[1], v + k * out[1]);
+    if (channels - k == 1) planes<1>(plan, rows, block, u + k * in[1], v + k * out[1]);
+  } else {
+    for (int n = 0; n < block.rows; n++) block.finite[n] = anyhow(plan, rows, block.reading[n], u, v + block.output[n]);
   }
-  const bool whole = fill_first || (s.edge && !finite);
-  for (int p = 0; p < s.count && (whole || s.any_hard); p++)
+}
+
+// What the quick way leaves: the fill, hard points, and what is not finite, which may have met a weight of 0 that is not its own.
+template <class T, class P>
+RETICLE_APART void finish(const P& plan, bool finite, Segment<P>& s, const T* u, T* v) {
+  const bool constant = plan.c.padding == CONSTANT;
+  make_windows(plan, {false, constant}, s);
+  const bool whole = !finite || (constant && sizeof(T) < 4);  // in 16 bits and fewer, rounding twice would show
+  if (constant && !whole) add_fill(plan, s, v);
+  for (int p = 0; p < s.count; p++)
     if (whole || s.hard[p]) forward_carefully(plan, s, p, u, v);
+}
+
+template <class T, class P>
+void forward_block(const P& plan, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+  const Call& c = plan.c;
+  const T* u = (const T*)c.input.data + b * c.input.stride[0];
+  T* v = (T*)c.output.data + b * c.output.stride[0];
+  const Matrix m = read_matrix(c, b, plan.in, plan.out);
+  for (block.rows = 0; block.rows < BLOCK_ROWS && at_row(plan, number, block.rows, s); block.rows++) {
+    find_places(plan, m, b, s);
+    make_windows(plan, {false, false}, s);
+    make_reading(plan, c.input.stride, s, block.reading[block.rows]);
+    block.output[block.rows] = s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
+    block.finite[block.rows] = true;
+  }
+  all_channels(plan, rows, block, u, v);
+  for (int n = 0; n < block.rows; n++) {
+    const Reading<P>& r = block.reading[n];
+    if (!r.any_hard && !(r.edge && (!block.finite[n] || c.padding == CONSTANT))) continue;
+    at_row(plan, number, n, s);
+    find_places(plan, m, b, s);
+    finish(plan, block.finite[n] || !r.edge, s, u, v + block.output[n]);
+  }
 }
 
 template <class T, class P>
 void forward(const P& plan, const Threads& threads) {
   auto task = [](void* context, int64_t begin, int64_t end) {
     const P& plan = *(const P*)context;
-    const Call& c = plan.c;
+    const Rows rows = make_rows(plan, plan.c.input.stride);
     Segment<P> s;
-    for (int64_t n = begin; n < end; n++) {
-      const int64_t b = n / plan.blocks();
-      const Matrix m = read_matrix(c, b, plan.in, plan.out);
-      for (int row = 0; row < BLOCK_ROWS && at_row(plan, n % plan.blocks(), row, s); row++) {
-        find_places(plan, m, b, s);
-        forward_segment(plan, s, (const T*)c.input.data + b * c.input.stride[0], (T*)c.output.data + b * c.output.stride[0]);
-      }
-    }
+    Block<P> block;
+    for (int64_t n = begin; n < end; n++) forward_block<T>(plan, n / plan.blocks(), n % plan.blocks(), rows, s, block);
   };
   threads.run(plan.c.batch * plan.blocks(), task, (void*)&plan);
 }

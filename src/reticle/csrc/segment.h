@@ -5,6 +5,8 @@
 namespace reticle {
 namespace {
 
+constexpr double BIG = 0x1.8p52;  // added to a whole number, it leaves it in the low bits
+constexpr int64_t BIG_BITS = 0x4338000000000000;
 constexpr int BLOCK_ROWS = 16;  // a block of output: so many rows of one segment each; the unit of work of all threads
 
 // What never changes during a call. A: what sums are made in. S: taps of the kernel along an axis.
@@ -42,14 +44,26 @@ struct Segment {
   bool hard[SEGMENT];
   Place<A> place[3];
   Window<A> window[3];
-  int rows;                    // of pixels, in a window
-  int64_t row_offset[16];      // from the first pixel of a window
-  const A* row_weight[16];     // by point
-  alignas(64) int64_t offset[SEGMENT];  // of the first pixel of a window
-  alignas(64) A products[16][SEGMENT];
-  alignas(64) A ones[SEGMENT];
 
   int padded() const { return (count + 7) & ~7; }
+};
+
+// What a segment reads, without how it was found.
+template <class P>
+struct Reading {
+  using A = typename P::A;
+
+  int count;
+  bool edge, any_hard;
+  alignas(64) int64_t offset[SEGMENT];  // of the first pixel of a window
+  alignas(64) A column_weight[P::S][SEGMENT];
+  alignas(64) A row_weight[P::S * P::S][SEGMENT];
+};
+
+// The rows of pixels of every window, from its first pixel.
+struct Rows {
+  int count;
+  int64_t offset[16];
 };
 
 template <class X, class P>
@@ -95,36 +109,45 @@ RETICLE_APART void find_places(const P& plan, const Matrix& m, int64_t sample, S
 }
 
 template <class P>
-RETICLE_APART void make_windows(const P& plan, Segment<P>& s) {
+RETICLE_APART void make_windows(const P& plan, Wanted wanted, Segment<P>& s) {
   const int n = s.padded();
   s.edge = s.any_hard = false;
   std::memset(s.hard, 0, sizeof s.hard);
-  for (int a = 3 - plan.c.ndim; a < 3; a++) make_window<P::S>(plan.c, plan.in[a], s.place[a], n, s.window[a], s.edge, s.any_hard, s.hard);
+  for (int a = 3 - plan.c.ndim; a < 3; a++)
+    make_window<P::S>(plan.c, plan.in[a], s.place[a], n, wanted, s.window[a], s.edge, s.any_hard, s.hard);
 }
 
-// Rows of pixels of the input, or of a buffer of the same axes with other strides.
 template <class P>
-RETICLE_APART void make_rows(const P& plan, const int64_t* stride, Segment<P>& s) {
+Rows make_rows(const P& plan, const int64_t* stride) {
+  Rows rows = {plan.width[0] * plan.width[1], {}};
+  for (int r = 0; r < rows.count; r++) rows.offset[r] = r / plan.width[1] * stride[2] + r % plan.width[1] * stride[3];
+  return rows;
+}
+
+// The windows of the input, or of a buffer of the same axes with other strides.
+template <class P>
+RETICLE_APART void make_reading(const P& plan, const int64_t* stride, const Segment<P>& s, Reading<P>& r) {
   using A = typename P::A;
   const int n = s.padded(), ndim = plan.c.ndim;
-  s.rows = plan.width[0] * plan.width[1];
+  r.count = s.count, r.edge = s.edge, r.any_hard = s.any_hard;
+  for (int t = 0; t < plan.width[2]; t++) std::memcpy(r.column_weight[t], s.window[2].weight[t], n * sizeof(A));
   for (int z = 0; z < plan.width[0]; z++)
-    for (int y = 0; y < plan.width[1]; y++) s.row_offset[z * plan.width[1] + y] = z * stride[2] + y * stride[3];
-  for (int r = 0; r < s.rows; r++) {
-    if (ndim == 1) {
-      std::fill(s.ones, s.ones + n, A(1));
-      s.row_weight[0] = s.ones;
-    } else if (ndim == 2) {
-      s.row_weight[r] = s.window[1].weight[r];
-    } else {
-      const A *wz = s.window[0].weight[r / plan.width[1]], *wy = s.window[1].weight[r % plan.width[1]];
-      for (int p = 0; p < n; p++) s.products[r][p] = wz[p] * wy[p];
-      s.row_weight[r] = s.products[r];
+    for (int y = 0; y < plan.width[1]; y++) {
+      A* to = r.row_weight[z * plan.width[1] + y];
+      if (ndim == 1) std::fill(to, to + n, A(1));
+      if (ndim == 2) std::memcpy(to, s.window[1].weight[y], n * sizeof(A));
+      for (int p = 0; p < n && ndim == 3; p++) to[p] = s.window[0].weight[z][p] * s.window[1].weight[y][p];
     }
+  // products of numbers below 2^31 are exact in double, and far quicker there than as 64-bit integers
+  const double sz = double(stride[2]), sy = double(stride[3]), sx = double(stride[4]);
+  const int32_t *z = s.window[0].first, *y = s.window[1].first, *x = s.window[2].first;
+  for (int p = 0; p < n; p++) {
+    double at = x[p] * sx + BIG;
+    if (ndim > 1) at += y[p] * sy;
+    if (ndim > 2) at += z[p] * sz;
+    std::memcpy(&r.offset[p], &at, sizeof at);
+    r.offset[p] -= BIG_BITS;
   }
-  for (int p = 0; p < n; p++) s.offset[p] = s.window[2].first[p] * stride[4];
-  for (int a = 3 - ndim; a < 2; a++)
-    for (int p = 0; p < n; p++) s.offset[p] += s.window[a].first[p] * stride[a + 2];
 }
 
 // The segment of a block's row, or false: the image ends before it.

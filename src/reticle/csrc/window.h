@@ -8,57 +8,78 @@
 namespace reticle {
 namespace {
 
+// What of a window is wanted: the weights always.
+struct Wanted {
+  bool slopes, missing;
+};
+
 template <class A>
 struct Window {
   alignas(64) int32_t first[SEGMENT];
   alignas(64) A weight[4][SEGMENT];
   alignas(64) A slope[4][SEGMENT];
-  // of the taps that are outside; valid with constant padding
+  // of the taps that are outside
   alignas(64) A missing[SEGMENT];
   alignas(64) A missing_slope[SEGMENT];
 };
 
+template <class A>
+RETICLE_INLINE A smaller(A a, A b) {
+  return a < b ? a : b;
+}
+template <class A>
+RETICLE_INLINE A larger(A a, A b) {
+  return a > b ? a : b;
+}
+
 template <int S, Mode mode, class A>
-RETICLE_INLINE void all_inside(const Place<A>& place, int count, Window<A>& w) {
+RETICLE_INLINE void all_inside(const Place<A>& place, int count, Wanted wanted, Window<A>& w) {
   for (int p = 0; p < count; p++) {
     A weight[S], slope[S];
     kernel<mode>(place.fraction[p], weight, slope);
-    for (int t = 0; t < S; t++) w.weight[t][p] = weight[t], w.slope[t][p] = slope[t];
+    for (int t = 0; t < S; t++) w.weight[t][p] = weight[t];
     w.first[p] = place.cell[p] - (S - 1) / 2;
-    w.missing[p] = w.missing_slope[p] = 0;
   }
+  for (int p = 0; p < count && wanted.slopes; p++) {
+    A weight[S], slope[S];
+    kernel<mode>(place.fraction[p], weight, slope);
+    for (int t = 0; t < S; t++) w.slope[t][p] = slope[t];
+  }
+  for (int p = 0; p < count && wanted.missing; p++) w.missing[p] = w.missing_slope[p] = 0;
 }
 
 // Bilinear weights in closed form: a tent around each of the two pixels of the window, wherever the point lies.
-template <class A>
-void bilinear_at_edges(const Axis& axis, Padding padding, const Place<A>& place, int count, Window<A>& w) {
-  const int32_t last = int32_t(axis.size - 2);
-  const bool border = padding == BORDER;
+template <bool border, class A>
+RETICLE_INLINE void bilinear_at_edges(int32_t last, const Place<A>& place, int count, Wanted wanted, Window<A>& w) {
+  alignas(64) A distance[SEGMENT];  // from the first pixel of the window
   for (int p = 0; p < count; p++) {
-    int32_t cell = place.cell[p], first = cell < 0 ? 0 : cell > last ? last : cell;
-    int32_t away = cell - first;
-    A f = place.fraction[p], d = A(away) + f;
-    bool in = away == 0, left = away == -1, right = away == 1;
-    A low = d < 0 ? A(0) : d > 1 ? A(1) : d;  // border: the nearest point inside
+    const int32_t cell = place.cell[p], first = smaller(larger(cell, 0), last);
+    const A d = A(cell - first) + place.fraction[p], low = smaller(larger(d, A(0)), A(1));
     w.first[p] = first;
-    w.weight[0][p] = border ? 1 - low : in ? 1 - f : left ? f : A(0);
-    w.weight[1][p] = border ? low : in ? f : right ? 1 - f : A(0);
-    w.slope[0][p] = in ? A(-1) : left && !border ? A(1) : A(0);
-    w.slope[1][p] = in ? A(1) : right && !border ? A(-1) : A(0);
-    w.missing[p] = in ? A(0) : left ? 1 - f : right ? f : A(1);
-    w.missing_slope[p] = left ? A(-1) : right ? A(1) : A(0);
+    distance[p] = d;
+    w.weight[0][p] = border ? 1 - low : larger(A(0), 1 - std::fabs(d));
+    w.weight[1][p] = border ? low : larger(A(0), 1 - std::fabs(d - 1));
+  }
+  for (int p = 0; p < count && wanted.slopes; p++) {  // each tent rises before its pixel and falls after it
+    const A d = distance[p], out = border ? A(0) : A(1);
+    w.slope[0][p] = d < 0 ? (d < -1 ? A(0) : out) : d < 1 ? A(-1) : A(0);
+    w.slope[1][p] = d < 1 ? (d < 0 ? A(0) : A(1)) : d < 2 ? -out : A(0);
+  }
+  for (int p = 0; p < count && wanted.missing; p++) {
+    const A d = distance[p];
+    w.missing[p] = d < 0 ? smaller(-d, A(1)) : d < 1 ? A(0) : smaller(d - 1, A(1));
+    w.missing_slope[p] = d < 0 ? (d < -1 ? A(0) : A(-1)) : d < 1 || d >= 2 ? A(0) : A(1);
   }
 }
 
 template <class A>
-void nearest_at_edges(const Axis& axis, Padding padding, const Place<A>& place, int count, Window<A>& w) {
-  const int32_t last = int32_t(axis.size - 1);
+RETICLE_INLINE void nearest_at_edges(int32_t last, bool border, const Place<A>& place, int count, Window<A>& w) {
   for (int p = 0; p < count; p++) {
-    int32_t cell = place.cell[p], first = cell < 0 ? 0 : cell > last ? last : cell;
+    const int32_t cell = place.cell[p], first = smaller(larger(cell, 0), last);
+    const A present = border || first == cell ? A(1) : A(0);
     w.first[p] = first;
-    w.weight[0][p] = padding == BORDER || first == cell ? A(1) : A(0);
-    w.slope[0][p] = 0;
-    w.missing[p] = 1 - w.weight[0][p], w.missing_slope[p] = 0;
+    w.weight[0][p] = present, w.slope[0][p] = 0;
+    w.missing[p] = 1 - present, w.missing_slope[p] = 0;
   }
 }
 
@@ -88,19 +109,26 @@ bool merge(const Call& c, const Axis& axis, const Place<A>& place, int p, int wi
 }
 
 template <int S, class A>
-void make_window(const Call& c, const Axis& axis, const Place<A>& place, int count, Window<A>& w, bool& edge, bool& any_hard, bool* hard) {
+void make_window(const Call& c, const Axis& axis, const Place<A>& place, int count, Wanted wanted, Window<A>& w, bool& edge, bool& any_hard,
+                 bool* hard) {
   const int32_t back = (S - 1) / 2, size = int32_t(axis.size);
   int32_t lowest = place.cell[0], highest = place.cell[0];
-  for (int p = 1; p < count; p++) lowest = std::min(lowest, place.cell[p]), highest = std::max(highest, place.cell[p]);
+  for (int p = 0; p < count; p++) lowest = smaller(lowest, place.cell[p]), highest = larger(highest, place.cell[p]);
   const bool inside = lowest >= back && highest - back + S <= size && !place.any_lost;
   edge |= !inside;
-  const bool closed = !inside && !repeats(c.padding);
-  if (closed && S == 2 && size >= 2) return bilinear_at_edges(axis, c.padding, place, count, w);
-  if (closed && S == 1) return nearest_at_edges(axis, c.padding, place, count, w);
+  if (!inside && !repeats(c.padding)) {
+    const bool border = c.padding == BORDER;
+    if (S == 1) return nearest_at_edges(size - 1, border, place, count, w);
+    if (S == 2 && size >= 2 && border) return bilinear_at_edges<true>(size - 2, place, count, wanted, w);
+    if (S == 2 && size >= 2) return bilinear_at_edges<false>(size - 2, place, count, wanted, w);
+  }
   if (size >= S) {
-    if constexpr (S == 1) all_inside<S, NEAREST>(place, count, w);
-    if constexpr (S == 2) all_inside<S, BILINEAR>(place, count, w);
-    if constexpr (S == 4) c.mode == BICUBIC ? all_inside<S, BICUBIC>(place, count, w) : all_inside<S, BSPLINE3>(place, count, w);
+    if constexpr (S == 1) all_inside<S, NEAREST>(place, count, wanted, w);
+    if constexpr (S == 2) all_inside<S, BILINEAR>(place, count, wanted, w);
+    if constexpr (S == 4) {
+      if (c.mode == BICUBIC) all_inside<S, BICUBIC>(place, count, wanted, w);
+      if (c.mode == BSPLINE3) all_inside<S, BSPLINE3>(place, count, wanted, w);
+    }
   }
   if (inside) return;
   const int width = std::min(S, size);
