@@ -86,10 +86,10 @@ struct Taps {
   A weight[4], slope[4];
 };
 
-// `cell`: the pixel at or left of the point (nearest: the pixel itself). `lost`: the coordinate was not finite, with a padding that repeats.
+// `cell`: the pixel at or left of the point (nearest: the pixel itself). `lost`: the coordinate was not finite.
 template <class A>
 Taps<A> taps(const Call& c, const Axis& axis, int32_t cell, A fraction, bool lost) {
-  if (lost) return {1, {0}, {1}, {0}};
+  if (lost) return {1, {fills(c.padding) ? -1 : 0}, {1}, {0}};
   Taps<A> t;
   t.count = support_of(c.mode);
   kernel(c.mode, fraction, t.weight, t.slope);

@@ -107,11 +107,12 @@ void from_norms(const Call& c, const Axis& axis, const X* norm, int count, Place
     place.cell[p] = int32_t(floor);
     place.fraction[p] = A(x - floor);
   }
-  if (!repeats(c.padding)) return;
-  for (int p = 0; p < count; p++) {
-    place.lost[p] = !(std::fabs(norm[p]) < infinity);
-    place.any_lost |= place.lost[p];
-    if (place.lost[p] || (place.cell[p] >= 0 && place.cell[p] < axis.size)) continue;
+  X check = 0;  // NaN if one of them is not finite
+  for (int p = 0; p < count; p++) check += norm[p] * 0;
+  place.any_lost = check != check;
+  for (int p = 0; p < count && place.any_lost; p++) place.lost[p] = !(std::fabs(norm[p]) < infinity);
+  for (int p = 0; p < count && repeats(c.padding); p++) {
+    if ((place.any_lost && place.lost[p]) || (place.cell[p] >= 0 && place.cell[p] < axis.size)) continue;
     X product = RETICLE_ROUNDED(X(axis.fold(norm[p])) * half), x = product + middle + up, floor = std::floor(x);
     place.cell[p] = int32_t(floor);
     place.fraction[p] = A(x - floor);

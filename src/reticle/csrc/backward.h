@@ -1,0 +1,130 @@
+// The gradients of a call, each in passes that every thread takes part in.
+#pragma once
+#include "scatter.h"
+
+namespace reticle {
+namespace {
+
+// What the passes share.
+template <class P>
+struct Backward {
+  const P& plan;
+  Tiling<P> tiling;
+  std::vector<double> partial;  // gradients of matrices, block by block
+  std::vector<Box> boxes;       // block by block
+
+  explicit Backward(const P& p) : plan(p), tiling(p) {}
+  int64_t blocks() const { return plan.c.batch * plan.blocks(); }
+  int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
+};
+
+template <class T, class P>
+void gradient_of_where(Backward<P>& work, const Threads& threads) {
+  const P& plan = work.plan;
+  const Call& c = plan.c;
+  if (c.is_matrix) work.partial.assign(work.blocks() * work.entries(), 0.0);
+  auto task = [](void* context, int64_t begin, int64_t end) {
+    Backward<P>& work = *(Backward<P>*)context;
+    const P& plan = work.plan;
+    const Call& c = plan.c;
+    const Rows rows = make_rows(plan, c.input.stride);
+    Segment<P> s;
+    Reading<P> reading;
+    Slopes<typename P::A> slopes;
+    for (int64_t n = begin; n < end; n++) {
+      const int64_t b = n / plan.blocks();
+      const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
+      const Matrix m = read_matrix(c, b, plan.in, plan.out);
+      for (int row = 0; row < BLOCK_ROWS && at_row(plan, n % plan.blocks(), row, s); row++) {
+        find_places(plan, m, b, s);
+        make_windows(plan, {true, false}, s);
+        const T* line = g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
+        gather_segment(plan, rows, s, reading, u, line, slopes);
+        if (c.is_matrix)
+          add_to_matrix(plan, m, s, slopes, &work.partial[n * work.entries()]);
+        else
+          write_grid(plan, b, s, slopes);
+      }
+    }
+  };
+  threads.run(work.blocks(), task, &work);
+  for (int64_t b = 0; b < c.batch && c.is_matrix; b++)
+    for (int64_t e = 0; e < work.entries(); e++) {
+      double total = 0;
+      for (int64_t n = 0; n < plan.blocks(); n++) total += work.partial[(b * plan.blocks() + n) * work.entries() + e];
+      const int64_t to = b * work.entries() + e;
+      if (c.where_is_double)
+        ((double*)c.grad_where)[to] = total;
+      else
+        ((float*)c.grad_where)[to] = float(total);
+    }
+}
+
+template <class P>
+void find_boxes(Backward<P>& work, const Threads& threads) {
+  work.boxes.resize(work.blocks());
+  auto task = [](void* context, int64_t begin, int64_t end) {
+    Backward<P>& work = *(Backward<P>*)context;
+    const P& plan = work.plan;
+    Segment<P> s;
+    for (int64_t n = begin; n < end; n++) {
+      const int64_t b = n / plan.blocks();
+      work.boxes[n] = box_of_block(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s);
+    }
+  };
+  threads.run(work.blocks(), task, &work);
+}
+
+// All that one sample of the output adds to a tile.
+template <class T, class P>
+void scatter_sample(const Backward<P>& work, int64_t b, const Tile<P>& tile, Segment<P>& s, Reading<P>& reading, typename P::A* gradient) {
+  const P& plan = work.plan;
+  const Call& c = plan.c;
+  const Rows rows = make_rows(plan, work.tiling.stride);
+  const T* g = (const T*)c.output.data + b * c.output.stride[0];
+  const Matrix m = read_matrix(c, b, plan.in, plan.out);
+  for (int64_t block = 0; block < plan.blocks(); block++) {
+    if (work.tiling.cut && !touches(work.tiling, tile, work.boxes[b * plan.blocks() + block])) continue;
+    for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
+      find_places(plan, m, b, s);
+      make_windows(plan, {false, false}, s);
+      turn_over(plan, work.tiling, tile, s, g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4], gradient);
+      scatter_segment(plan, work.tiling, tile, rows, s, reading, gradient);
+    }
+  }
+}
+
+template <class T, class P>
+void gradient_of_input(Backward<P>& work, const Threads& threads) {
+  const Call& c = work.plan.c;
+  if (work.tiling.cut) find_boxes(work, threads);
+  auto task = [](void* context, int64_t begin, int64_t end) {
+    using A = typename P::A;
+    const Backward<P>& work = *(const Backward<P>*)context;
+    const Call& c = work.plan.c;
+    const bool shared = c.grad_input.stride[0] == 0;  // one image served the whole batch
+    const int64_t owners = work.tiling.tiles() * work.tiling.groups;
+    Segment<P> s;
+    Reading<P> reading;
+    std::vector<A> sums(work.tiling.numbers()), gradient(SEGMENT * work.tiling.channels, A(0));
+    for (int64_t n = begin; n < end; n++) {
+      const Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, sums.data());
+      std::fill(sums.begin(), sums.end(), A(0));
+      for (int64_t b = shared ? 0 : n / owners; b < (shared ? c.batch : n / owners + 1); b++)
+        scatter_sample<T>(work, b, tile, s, reading, gradient.data());
+      write_tile(work.plan, work.tiling, tile, (T*)c.grad_input.data + n / owners * c.grad_input.stride[0]);
+    }
+  };
+  const bool shared = c.grad_input.stride[0] == 0;
+  threads.run((shared ? 1 : c.batch) * work.tiling.tiles() * work.tiling.groups, task, &work);
+}
+
+template <class T, class P>
+void backward(const P& plan, const Threads& threads) {
+  Backward<P> work(plan);
+  if (plan.c.grad_where) gradient_of_where<T>(work, threads);
+  if (plan.c.grad_input.data) gradient_of_input<T>(work, threads);
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,247 @@
+// How does the output change with the coordinates? For each output point, the slopes of its window against the gradient it gets.
+#pragma once
+#include "forward.h"
+
+namespace reticle {
+namespace {
+
+// By axis and point, in pixels.
+template <class A>
+struct Slopes {
+  alignas(64) A axis[3][SEGMENT];
+};
+
+template <class P>
+RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int row, int p) {
+  const int z = row / plan.width[1], y = row % plan.width[1];
+  if (plan.c.ndim == 2) return s.window[1].slope[y][p];
+  return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
+}
+
+// Pixels side by side in memory, a vector of points; R rows.
+template <int R, class T, class P>
+RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p, const T* u, const T* g,
+                                 Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
+  Vec<A> left[R] = {}, right[R] = {};
+  for (int64_t k = 0; k < plan.c.channels; k++, u += next, g += next_out) {
+    const Vec<A> gradient = load_some(g + p, s.count - p);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) {
+      Vec<A> l, m;
+      load_pairs(u + rows.offset[r], reading.offset + p, l, m);
+      left[r] += l * gradient;
+      right[r] += m * gradient;
+    }
+  }
+  const auto& x = s.window[2];
+  const Vec<A> wl = load(x.weight[0] + p), wr = load(x.weight[1] + p), sl = load(x.slope[0] + p), sr = load(x.slope[1] + p);
+  Vec<A> along_x = {};
+  for (int r = 0; r < R; r++) along_x += (left[r] * sl + right[r] * sr) * load(reading.row_weight[r] + p);
+  store(along_x, slopes.axis[2] + p);
+  for (int a = 3 - plan.c.ndim; a < 2; a++) {
+    Vec<A> total = {};
+    for (int r = 0; r < R; r++) {
+      alignas(32) A slope[lanes];
+      for (int k = 0; k < lanes; k++) slope[k] = row_slope(plan, s, a, r, p + k);
+      total += (left[r] * wl + right[r] * wr) * load(slope);
+    }
+    store(total, slopes.axis[a] + p);
+  }
+}
+
+// The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed.
+template <class T, class P>
+RETICLE_INLINE void dot_channels(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g, Vec<typename P::A> (*dots)[4]) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int64_t channels = plan.c.channels, step = plan.c.input.stride[4];
+  for (int r = 0; r < rows.count; r++) {
+    const T* row = u + s.offset[p] + rows.offset[r];
+    for (int t = 0; t < plan.width[2]; t++, row += step) {
+      Vec<A> total = {};
+      int64_t k = 0;
+      for (; k + lanes <= channels; k += lanes) total += load(row + k) * load(g + k);
+      if (k < channels) total += load_some(row + k, int(channels - k)) * load_some(g + k, int(channels - k));
+      dots[r][t] = total;
+    }
+  }
+}
+
+template <class T, class P>
+RETICLE_INLINE void dot_anyhow(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g, Vec<typename P::A> (*dots)[4]) {
+  using A = typename P::A;
+  const int64_t *in = plan.c.input.stride, next_out = plan.c.output.stride[1];
+  for (int r = 0; r < rows.count; r++)
+    for (int t = 0; t < plan.width[2]; t++) {
+      const T* pixel = u + s.offset[p] + rows.offset[r] + t * in[4];
+      A total = 0;
+      for (int64_t k = 0; k < plan.c.channels; k++) total += widen(pixel[k * in[1]]) * widen(g[k * next_out]);
+      dots[r][t] = Vec<A>{total};
+    }
+}
+
+// Four pixels in a row.
+template <class T, class P>
+RETICLE_INLINE void dot_fours(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g, Vec<typename P::A> (*dots)[4]) {
+  using A = typename P::A;
+  Four<A> totals[16] = {};
+  for (int64_t k = 0; k < plan.c.channels; k++) {
+    const A gradient = widen(g[k * plan.c.output.stride[1]]);
+    const T* first = u + k * plan.c.input.stride[1] + s.offset[p];
+    for (int r = 0; r < rows.count; r++) totals[r] += load_four(first + rows.offset[r]) * gradient;
+  }
+  for (int r = 0; r < rows.count; r++)
+    for (int t = 0; t < 4; t++) dots[r][t] = Vec<A>{totals[r][t]};
+}
+
+template <class P>
+RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p, const Vec<typename P::A> (*dots)[4],
+                            Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
+  Vec<A> totals[3] = {};
+  for (int r = 0; r < rows.count; r++) {
+    Vec<A> weighted = {}, sloped = {};
+    for (int t = 0; t < plan.width[2]; t++) {
+      weighted += dots[r][t] * s.window[2].weight[t][p];
+      sloped += dots[r][t] * s.window[2].slope[t][p];
+    }
+    totals[2] += sloped * reading.row_weight[r][p];
+    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += weighted * row_slope(plan, s, a, r, p);
+  }
+  for (int a = 3 - plan.c.ndim; a < 3; a++) slopes.axis[a][p] = sum(totals[a]);
+}
+
+template <class T, class P>
+RETICLE_APART void gather_carefully(const P& plan, const Segment<P>& s, int p, const T* u, const T* g, Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
+  const Call& c = plan.c;
+  A totals[3] = {};
+  for (int64_t k = 0; k < c.channels; k++) {
+    const A gradient = widen(g[k * c.output.stride[1]]);
+    each_tap(plan, s, p, c.input.stride, [&](int64_t offset, const int32_t*, A, const A* slope) {
+      const A pixel = offset >= 0 ? widen(u[k * c.input.stride[1] + offset]) : c.fill ? A(c.fill[k]) : A(0);
+      for (int a = 3 - c.ndim; a < 3; a++) totals[a] += pixel * gradient * slope[a];
+    });
+  }
+  for (int a = 3 - c.ndim; a < 3; a++) slopes.axis[a][p] = totals[a];
+}
+
+template <class T, class P>
+RETICLE_APART void gather_quickly(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
+                                  Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
+  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
+  const bool points = in[4] == 1 && out[4] == 1 && plan.width[2] == P::S;
+  if constexpr (P::S == 2) {
+    if (points && plan.c.ndim == 2 && rows.count == 2) {
+      for (int p = 0; p < s.count; p += VecOf<A>::lanes) gather_pairs<2>(plan, rows, s, reading, p, u, g, slopes);
+      return;
+    }
+    if (points && plan.c.ndim == 3 && rows.count == 4) {
+      for (int p = 0; p < s.count; p += VecOf<A>::lanes) gather_pairs<4>(plan, rows, s, reading, p, u, g, slopes);
+      return;
+    }
+  }
+  for (int p = 0; p < s.count; p++) {
+    Vec<A> dots[16][4];
+    const T* gradient = g + p * out[4];
+    if (in[1] == 1 && out[1] == 1)
+      dot_channels(plan, rows, reading, p, u, gradient, dots);
+    else if (P::S == 4 && points)
+      dot_fours(plan, rows, reading, p, u, gradient, dots);
+    else
+      dot_anyhow(plan, rows, reading, p, u, gradient, dots);
+    combine(plan, rows, s, reading, p, dots, slopes);
+  }
+}
+
+template <class P>
+bool finite_slopes(const P& plan, const Slopes<typename P::A>& slopes, int count) {
+  typename P::A check = 0;
+  for (int a = 3 - plan.c.ndim; a < 3; a++)
+    for (int p = 0; p < count; p++) check += slopes.axis[a][p] * 0;
+  return check == 0;
+}
+
+// Slopes of a segment; windows with their slopes are there.
+template <class T, class P>
+void gather_segment(const P& plan, const Rows& rows, Segment<P>& s, Reading<P>& reading, const T* u, const T* g, Slopes<typename P::A>& slopes) {
+  const Call& c = plan.c;
+  if (P::S == 1) {  // piecewise constant
+    for (auto& axis : slopes.axis) std::fill(axis, axis + s.count, typename P::A(0));
+    return;
+  }
+  make_reading(plan, c.input.stride, s, reading);
+  gather_quickly(plan, rows, s, reading, u, g, slopes);
+  const bool whole = s.edge && (c.padding == CONSTANT || !finite_slopes(plan, slopes, s.count));
+  for (int p = 0; p < s.count && (whole || s.any_hard); p++)
+    if (whole || s.hard[p]) gather_carefully(plan, s, p, u, g + p * c.output.stride[4], slopes);
+  for (int a = 3 - c.ndim; a < 3; a++)
+    for (int p = 0; p < s.count && s.place[a].any_lost; p++)
+      if (s.place[a].lost[p]) slopes.axis[a][p] = 0;
+}
+
+// Adds what a segment contributes to the gradient of a matrix, row by row of it.
+template <class P>
+void add_to_matrix(const P& plan, const Matrix& m, const Segment<P>& s, const Slopes<typename P::A>& slopes, double* total) {
+  const Call& c = plan.c;
+  const int d = c.ndim;
+  double target[3] = {};  // normalised, at the first point
+  const int64_t at[3] = {s.k, s.i, s.j};
+  for (int a = 3 - d; a < 3; a++) target[a] = plan.out[a].half > 0 ? (double(at[a]) - plan.out[a].middle) / plan.out[a].half : 0;
+  const double step = plan.out[2].half > 0 ? 1 / plan.out[2].half : 0;
+  double scale[SEGMENT], bottom[SEGMENT] = {};
+  Norms<double> norms;
+  if (c.rows > d) {
+    apply_matrix(c, m, plan.out, s.k, s.i, s.j, s.count, norms);
+    for (int p = 0; p < s.count; p++) {
+      double w = m.entry[d][d] + m.entry[d][0] * (target[2] + p * step);
+      for (int q = 1; q < d; q++) w += m.entry[d][q] * target[2 - q];
+      scale[p] = w > 0 ? 1 / w : 0;
+    }
+  }
+  for (int r = 0; r < d; r++) {
+    const int a = 2 - r;
+    double sum = 0, moment = 0;
+    for (int p = 0; p < s.count; p++) {
+      double q = double(slopes.axis[a][p]) * plan.in[a].half;
+      if (c.rows > d) {
+        q = q == 0 ? 0 : q * scale[p];
+        bottom[p] -= q == 0 ? 0 : q * norms.axis[a][p];
+      }
+      sum += q, moment += q * p;
+    }
+    double* row = total + r * (d + 1);
+    row[0] += sum * target[2] + moment * step;
+    for (int q = 1; q < d; q++) row[q] += sum * target[2 - q];
+    row[d] += sum;
+  }
+  if (c.rows == d) return;
+  double* row = total + d * (d + 1);
+  for (int p = 0; p < s.count; p++) {
+    row[0] += bottom[p] * (target[2] + p * step), row[d] += bottom[p];
+    for (int q = 1; q < d; q++) row[q] += bottom[p] * target[2 - q];
+  }
+}
+
+template <class P>
+void write_grid(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
+  const Call& c = plan.c;
+  const int64_t at = (((b * c.out[0] + s.k) * c.out[1] + s.i) * c.out[2] + s.j) * c.ndim;
+  for (int a = 3 - c.ndim; a < 3; a++) {
+    const double half = plan.in[a].half;
+    for (int p = 0; p < s.count; p++) {
+      const int64_t to = at + p * c.ndim + 2 - a;
+      if (c.where_is_double)
+        ((double*)c.grad_where)[to] = slopes.axis[a][p] * half;
+      else
+        ((float*)c.grad_where)[to] = float(slopes.axis[a][p] * half);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace reticle

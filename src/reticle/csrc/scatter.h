@@ -1,0 +1,264 @@
+// How does the output change with the input? Each tile of the input's gradient has one owner, who adds up all that falls into it in the order
+// of the output: no two threads write to one place, and the sums do not depend on how many there are.
+#pragma once
+#include <vector>
+
+#include "gather.h"
+
+namespace reticle {
+namespace {
+
+constexpr int64_t TILE_NUMBERS = 1 << 16;  // that an owner adds up at a time: they stay in its cache
+
+// How the input is cut: boxes of pixels, and groups of channels that are treated together.
+template <class P>
+struct Tiling {
+  using A = typename P::A;
+  int64_t size[3], count[3], halo[3];  // of a tile, without its halo; how many; windows of a tile reach so far beyond it
+  int64_t channels, groups;            // of a group, padded to whole vectors
+  bool cut;
+  int64_t stride[5];  // of an owner's buffer (-, -, z, y, x), channels innermost
+
+  explicit Tiling(const P& plan) {
+    const Call& c = plan.c;
+    const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
+    channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
+    cut = cells * channels > TILE_NUMBERS;
+    if (!cut && channels == lanes) {
+      const int64_t fit = TILE_NUMBERS / (cells * lanes), wanted = (c.channels + lanes - 1) / lanes;
+      channels = lanes * std::min(fit, wanted);
+    }
+    groups = (c.channels + channels - 1) / channels;
+    std::copy(c.size, c.size + 3, size);
+    if (cut) {
+      const int64_t room = TILE_NUMBERS / channels;
+      size[2] = std::min<int64_t>(c.size[2], c.ndim == 3 ? 256 : c.ndim == 2 ? 512 : room);
+      const int64_t lines = std::max<int64_t>(room / size[2], 8);
+      size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
+      size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
+    }
+    for (int a = 0; a < 3; a++) {
+      count[a] = (c.size[a] + size[a] - 1) / size[a];
+      halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
+    }
+    stride[0] = stride[1] = 0, stride[4] = channels;
+    stride[3] = stride[4] * (size[2] + 2 * halo[2]);
+    stride[2] = stride[3] * (size[1] + 2 * halo[1]);
+  }
+  int64_t tiles() const { return count[0] * count[1] * count[2]; }
+  int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }
+};
+
+// First pixels of all windows of a block lie here.
+struct Box {
+  int32_t low[3], high[3];
+};
+
+// A tile while its owner works on it.
+template <class P>
+struct Tile {
+  using A = typename P::A;
+  int64_t low[3], high[3], origin[3];
+  int64_t first_channel, channels;  // of those that exist
+  A* sums;
+};
+
+template <class P>
+void find_box(const P& plan, const Segment<P>& s, Box& box) {
+  for (int a = 0; a < 3; a++) {
+    if (a < 3 - plan.c.ndim) {
+      box.low[a] = box.high[a] = 0;
+    } else if (s.any_hard) {
+      box.low[a] = 0, box.high[a] = int32_t(plan.c.size[a] - 1);
+    } else {
+      for (int p = 0; p < s.count; p++) {
+        box.low[a] = smaller(box.low[a], s.window[a].first[p]);
+        box.high[a] = larger(box.high[a], s.window[a].first[p]);
+      }
+    }
+  }
+}
+
+template <class P>
+Box box_of_block(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
+  constexpr int32_t most = std::numeric_limits<int32_t>::max();
+  Box box = {{most, most, most}, {-1, -1, -1}};
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
+    find_places(plan, m, b, s);
+    make_windows(plan, {false, false}, s);
+    find_box(plan, s, box);
+  }
+  return box;
+}
+
+template <class P>
+bool touches(const Tiling<P>& tiling, const Tile<P>& tile, const Box& box) {
+  for (int a = 0; a < 3; a++)
+    if (box.high[a] < tile.low[a] - tiling.halo[a] || box.low[a] >= tile.high[a]) return false;
+  return true;
+}
+
+// The gradient of a segment's points, channels innermost: gradient[point * channels of a group + channel].
+template <class T, class P>
+void turn_over(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, const T* g, typename P::A* gradient) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int64_t *out = plan.c.output.stride, width = tiling.channels;
+  g += tile.first_channel * out[1];
+  if (out[1] == 1) {
+    for (int p = 0; p < s.count; p++) {
+      const T* from = g + p * out[4];
+      A* to = gradient + p * width;
+      int64_t k = 0;
+      for (; k + lanes <= tile.channels; k += lanes) store(load(from + k), to + k);
+      for (; k < tile.channels; k++) to[k] = widen(from[k]);
+    }
+    return;
+  }
+  for (int64_t k = 0; k < tile.channels; k++) {
+    const T* from = g + k * out[1];
+    A* to = gradient + k;
+    for (int p = 0; p < s.count; p++) to[p * width] = widen(from[p * out[4]]);
+  }
+}
+
+// V: a vector of channels, of which a group has N.
+template <class V, class P>
+RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count, int64_t n,
+                                const typename P::A* gradient, typename P::A* sums) {
+  using A = typename P::A;
+  constexpr int lanes = sizeof(V) / sizeof(A);
+  const int64_t width = n * lanes;
+  for (int q = 0; q < count; q++) {
+    const int p = points[q];
+    const A* from = gradient + p * width;
+    for (int row = 0; row < rows.count; row++) {
+      A* to = sums + r.offset[p] + rows.offset[row];
+      for (int t = 0; t < plan.width[2]; t++) {
+        const A weight = r.row_weight[row][p] * r.column_weight[t][p];
+        for (int64_t k = 0; k < n; k++, to += lanes) {
+          V sum = read<V>(to) + read<V>(from + k * lanes) * weight;
+          std::memcpy(to, &sum, sizeof sum);
+        }
+      }
+    }
+  }
+}
+
+template <class P>
+RETICLE_INLINE void add_numbers(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
+                                typename P::A* sums) {
+  using A = typename P::A;
+  alignas(64) A value[P::S][SEGMENT];
+  for (int row = 0; row < rows.count; row++) {
+    for (int t = 0; t < P::S; t++)
+      for (int p = 0; p < r.count; p++) value[t][p] = gradient[p] * r.row_weight[row][p] * r.column_weight[t][p];
+    for (int q = 0; q < count; q++) {
+      const int p = points[q];
+      A* to = sums + r.offset[p] + rows.offset[row];
+      for (int t = 0; t < plan.width[2]; t++) to[t] += value[t][p];
+    }
+  }
+}
+
+template <class P>
+RETICLE_APART void add_carefully(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, int p, const typename P::A* gradient) {
+  using A = typename P::A;
+  each_tap(plan, s, p, tiling.stride, [&](int64_t offset, const int32_t* pixel, A weight, const A*) {
+    if (offset < 0) return;
+    int64_t at = 0;
+    for (int a = 0; a < 3; a++) {
+      if (pixel[a] < tile.low[a] || pixel[a] >= tile.high[a]) return;
+      at += (pixel[a] - tile.origin[a]) * tiling.stride[a + 2];
+    }
+    for (int64_t k = 0; k < tile.channels; k++) tile.sums[at + k] += gradient[k] * weight;
+  });
+}
+
+// Which points have a window in the tile or its halo; all, if the input is one tile.
+template <class P>
+int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, bool but_hard, const Segment<P>& s, int* points) {
+  int count = 0;
+  for (int p = 0; p < s.count; p++) {
+    bool in = !(but_hard && s.hard[p]);
+    for (int a = 3 - plan.c.ndim; a < 3 && tiling.cut; a++) {
+      const int64_t first = s.window[a].first[p];
+      in &= first >= tile.low[a] - tiling.halo[a] && first < tile.high[a];
+    }
+    points[count] = p;
+    count += in;
+  }
+  return count;
+}
+
+template <class P>
+RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Segment<P>& s, Reading<P>& r,
+                                   const typename P::A* gradient) {
+  using A = typename P::A;
+  int points[SEGMENT];
+  const int64_t width = tiling.channels;
+  bool careful = false;
+  if (s.edge) {  // a gradient that is not finite must not meet a weight of 0 that is not its own
+    A check = 0;
+    for (int p = 0; p < s.count; p++)
+      for (int64_t k = 0; k < tile.channels; k++) check += gradient[p * width + k] * 0;
+    careful = check != 0;
+  }
+  if (!careful) {
+    const int count = choose_points(plan, tiling, tile, s.any_hard, s, points);
+    if (count == 0 && !s.any_hard) return;
+    make_reading(plan, tiling.stride, s, r);
+    const int64_t origin = tile.origin[0] * tiling.stride[2] + tile.origin[1] * tiling.stride[3] + tile.origin[2] * tiling.stride[4];
+    A* sums = tile.sums - origin;
+    if (width == 1)
+      add_numbers(plan, rows, r, points, count, gradient, sums);
+    else if (width == 4)
+      add_vectors<Four<A>>(plan, rows, r, points, count, 1, gradient, sums);
+    else if (width == VecOf<A>::lanes)
+      add_vectors<Vec<A>>(plan, rows, r, points, count, 1, gradient, sums);
+    else
+      add_vectors<Vec<A>>(plan, rows, r, points, count, width / VecOf<A>::lanes, gradient, sums);
+  }
+  for (int p = 0; p < s.count && (careful || s.any_hard); p++)
+    if (careful || s.hard[p]) add_carefully(plan, tiling, tile, s, p, gradient + p * width);
+}
+
+// Writes the finished sums where they belong.
+template <class T, class P>
+RETICLE_APART void write_tile(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, T* to) {
+  const int64_t* stride = plan.c.grad_input.stride;
+  to += tile.first_channel * stride[1];
+  for (int64_t z = tile.low[0]; z < tile.high[0]; z++)
+    for (int64_t y = tile.low[1]; y < tile.high[1]; y++) {
+      const auto* from = tile.sums + (z - tile.origin[0]) * tiling.stride[2] + (y - tile.origin[1]) * tiling.stride[3] +
+                         (tile.low[2] - tile.origin[2]) * tiling.stride[4];
+      T* line = to + z * stride[2] + y * stride[3] + tile.low[2] * stride[4];
+      const int64_t columns = tile.high[2] - tile.low[2];
+      if (stride[1] == 1) {
+        for (int64_t x = 0; x < columns; x++)
+          for (int64_t k = 0; k < tile.channels; k++) narrow(from[x * tiling.channels + k], line[x * stride[4] + k]);
+      } else {
+        for (int64_t k = 0; k < tile.channels; k++)
+          for (int64_t x = 0; x < columns; x++) narrow(from[x * tiling.channels + k], line[k * stride[1] + x * stride[4]]);
+      }
+    }
+}
+
+template <class P>
+Tile<P> make_tile(const P& plan, const Tiling<P>& tiling, int64_t number, typename P::A* sums) {
+  Tile<P> tile;
+  const int64_t group = number % tiling.groups, place = number / tiling.groups;
+  const int64_t at[3] = {place / (tiling.count[1] * tiling.count[2]), place / tiling.count[2] % tiling.count[1], place % tiling.count[2]};
+  for (int a = 0; a < 3; a++) {
+    tile.low[a] = at[a] * tiling.size[a];
+    tile.high[a] = std::min(plan.c.size[a], tile.low[a] + tiling.size[a]);
+    tile.origin[a] = tile.low[a] - tiling.halo[a];
+  }
+  tile.first_channel = group * tiling.channels;
+  tile.channels = std::min(tiling.channels, plan.c.channels - tile.first_channel);
+  tile.sums = sums;
+  return tile;
+}
+
+}  // namespace
+}  // namespace reticle
