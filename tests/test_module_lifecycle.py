@@ -43,6 +43,20 @@ def test_copies_pickles_and_files_give_the_same_output(key, convert):
         assert all(a is not b for a, b in zip(other.parameters(), layer.parameters(), strict=True))
 
 
+@each_family
+def test_warp_is_pickled_and_copied_with_its_grid_and_without_its_graph(key):
+    transform = make(key)
+    layer = transformer(transform, (1, *SIZES[transform.ndim]))
+    warp = layer.warp(torch.rand(2, 1, *SIZES[transform.ndim]))
+    for other in (pickle.loads(pickle.dumps(warp)), copy.deepcopy(warp), copy.copy(warp)):
+        assert repr(other) == repr(warp)
+        for mine, theirs in zip(other, warp, strict=True):
+            assert torch.equal(mine, theirs) and theirs.requires_grad and not mine.requires_grad
+    with torch.no_grad():
+        copy.deepcopy(warp).grid.zero_()
+    assert warp.grid.any()
+
+
 def test_weights_load_into_a_transformer_of_another_lattice_only_if_they_fit():
     state = transformer(ThinPlateSpline((3, 3)), (1, 5, 8)).state_dict()
     transformer(ThinPlateSpline((3, 3)), (1, 5, 8)).load_state_dict(state)

@@ -19,7 +19,7 @@ _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 class Warp:
     """What a spatial transformer did: ``output``, ``theta`` and the sampling ``grid``; unpacks into the three.
 
-    The grid is computed when asked for: training does not need it.
+    The grid is computed when asked for: training does not need it. Pickles and copies hold all three, cut off from the graph.
     """
 
     def __init__(self, output: Tensor, theta: Tensor, make_grid: Callable[[], Tensor]) -> None:
@@ -36,6 +36,10 @@ class Warp:
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.output, self.theta, self.grid))
+
+    def __getstate__(self) -> dict[str, object]:
+        # neither the graph nor the closure can be pickled or copied
+        return {"output": self.output.detach(), "theta": self.theta.detach(), "_grid": self.grid.detach()}
 
     def __repr__(self) -> str:
         return f"Warp(output={tuple(self.output.shape)}, theta={tuple(self.theta.shape)})"
