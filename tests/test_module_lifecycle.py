@@ -133,6 +133,20 @@ def test_exported_for_any_batch_and_size(key, options):
         torch.testing.assert_close(program.module()(x), layer(x))
 
 
+# jit is on its way out of torch, and says so; of a size it says that it may become a constant: it does not
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [*((key, {}) for key in PLANE), ("similarity_2d", {"output_size": (4, 5), "antialias": 2, "align_corners": True})],
+)
+def test_traced_for_any_batch_and_size(key, options):
+    layer = small_network(make(key), **options)
+    traced = torch.jit.trace(layer, torch.rand(3, 1, 9, 8))
+    for shape in ((5, 1, 12, 10), (1, 1, 8, 20)):
+        x = torch.rand(shape)
+        torch.testing.assert_close(traced(x), layer(x))
+
+
 def test_mode_with_weights_is_copied_with_them():
     class Width(nn.Module):
         def __init__(self):

@@ -55,8 +55,10 @@ def check_batch(fn: str, a: str, x: Tensor, b: str, y: Tensor) -> None:
 def check_size(fn: str, name: str, size: Sequence[int], ndim: int | None = None) -> tuple[int, ...]:
     """Return ``size`` as a tuple, or raise ValueError unless it holds positive whole numbers, ``ndim`` of them if given."""
     right = isinstance(size, Sequence) and (ndim is None or len(size) == ndim) and len(size) > 0
-    if right and all(isinstance(n, (Integral, torch.SymInt)) and not isinstance(n, bool) and n > 0 for n in size):
-        return tuple(n if isinstance(n, torch.SymInt) else int(n) for n in size)
+    # what is compiled, exported or traced for any size is not a number yet
+    open_ended = (torch.SymInt, Tensor) if torch.jit.is_tracing() else (torch.SymInt,)
+    if right and all(isinstance(n, (Integral, *open_ended)) and not isinstance(n, bool) and n > 0 for n in size):
+        return tuple(n if isinstance(n, open_ended) else int(n) for n in size)
     count = f"{ndim} " if ndim else ""
     axes = {1: "(W,)", 2: "(H, W)", 3: "(D, H, W)"}.get(ndim or 0, "(H, W) or (D, H, W)")
     raise ValueError(f"{fn}: `{name}` must be {count}positive whole numbers {axes}; got {size!r}.")
