@@ -1,5 +1,6 @@
 """What the spatial transformer says when it is given what it cannot use: exact words, at construction where possible."""
 
+import math
 import re
 
 import numpy as np
@@ -100,6 +101,8 @@ def test_wrong_value_is_explained():
     layer = transformer(Affine(), (1, 4, 4), padding_mode="constant", value=[1.0, 2.0])
     with pytest.raises(ValueError, match=r"`value` must be a number or one per channel, C = 1; got shape \(2,\).$"):
         layer(torch.zeros(2, 1, 4, 4))
+    with pytest.raises(ValueError, match=r"^SpatialTransformer: `value` must be finite in torch\.float64; got nan\.$"):
+        transformer(Affine(), (1, 4, 4), padding_mode="constant", value=math.nan)
 
 
 @pytest.mark.errors

@@ -1,9 +1,12 @@
 """What the sampler says of a wrong argument, to the letter."""
 
+import math
+import re
+
 import pytest
 import torch
 
-from reticle import grid_sample
+from reticle import Mode, grid_sample
 
 IMAGE, GRID = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 4, 2)
 FN = "reticle.grid_sample: "
@@ -89,6 +92,18 @@ FN = "reticle.grid_sample: "
             {"padding_mode": "constant", "value": torch.zeros(3, 1)},
             ValueError,
             FN + "`value` must be a number or one per channel, C = 3; got shape (3, 1).",
+        ),
+        (
+            (IMAGE, GRID),
+            {"padding_mode": "constant", "value": math.inf},
+            ValueError,
+            FN + "`value` must be finite in torch.float32; got inf.",
+        ),
+        (
+            (IMAGE.half(), GRID),
+            {"padding_mode": "constant", "value": [0.0, 1e5, 0]},
+            ValueError,
+            FN + "`value` must be finite in torch.float16; got [0.0, 100000.0, 0].",
         ),
         ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, aten, reference."),
     ],

@@ -4,7 +4,8 @@ Only static facts are checked (shape, dtype, device): a look at values would wai
 """
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -68,6 +69,14 @@ def check_positive_int(fn: str, name: str, n: object) -> None:
     """Raise ValueError unless ``n`` is a whole number of at least 1."""
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least 1; got {n!r}.")
+
+
+def check_finite(fn: str, name: str, value: object, dtype: torch.dtype = torch.float64) -> None:
+    """Raise ValueError unless the numbers in ``value``, one or several, are finite in ``dtype``. Tensors pass: a look would wait."""
+    largest = torch.finfo(dtype).max
+    for number in value if isinstance(value, Sequence) else (value,):
+        if isinstance(number, Real) and not abs(cast(float, number)) <= largest:
+            raise ValueError(f"{fn}: `{name}` must be finite in {dtype}; got {value!r}.")
 
 
 def _second_line(hint: str) -> str:
