@@ -112,3 +112,26 @@ def test_errors_say_what_and_how(args, options, error, text):
     with pytest.raises(error) as e:
         grid_sample(*args, **options)
     assert str(e.value) == text
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("phi", "error", "text"),
+    [
+        (
+            lambda d: d.sum(-1),
+            ValueError,
+            "Mode: `phi(d)` must have the shape of d, (2, 16, 2); got (2, 16).\n  It gives each pixel its weight, elementwise.",
+        ),
+        (
+            lambda d: torch.ones(2),
+            ValueError,
+            "Mode: `phi(d)` must have the shape of d, (2, 16, 2); got (2,).\n  It gives each pixel its weight, elementwise.",
+        ),
+        (lambda d: 0.5, TypeError, "Mode: `phi(d)` must be a tensor; got float."),
+    ],
+    ids=["summed", "a table", "a number"],
+)
+def test_kernel_of_another_shape_is_explained(phi, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        grid_sample(IMAGE, GRID, Mode(phi, support=2))
