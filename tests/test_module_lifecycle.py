@@ -134,6 +134,7 @@ def test_exported_for_any_batch_and_size(key, options):
 
 
 # jit is on its way out of torch, and says so; of a size it says that it may become a constant: it does not
+@pytest.mark.compile  # sizes are tensors while jit traces
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(
     ("key", "options"),
