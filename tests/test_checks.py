@@ -1,7 +1,9 @@
 """Every argument error speaks in one voice; each text is pinned."""
 
+import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -104,6 +106,21 @@ def test_a_wrong_size_is_explained(size, ndim, text):
     with pytest.raises(ValueError) as e:
         checks.check_size("f", "size", size, ndim)
     assert str(e.value) == text
+
+
+def test_finite_numbers_and_all_tensors_pass():
+    for value in (0, -1.5, 65504.0, True, [1.0, 2], (), torch.tensor(torch.inf), [torch.tensor(torch.nan)]):
+        checks.check_finite("f", "value", value, torch.float16)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, 65536, -1e300, np.float32("nan"), [0.0, math.nan], (1, math.inf)], ids=str
+)
+def test_a_number_that_is_not_finite_is_explained(value):
+    with pytest.raises(ValueError) as e:
+        checks.check_finite("f", "value", value, torch.float16)
+    assert str(e.value) == f"f: `value` must be finite in torch.float16; got {value!r}."
 
 
 @pytest.mark.errors

@@ -134,7 +134,7 @@ def test_interrupted_run_says_how_to_go_on(run, recipe, without_pictures, tmp_pa
         (["train", "mine.yaml", "--set", "seed=1", "trian.lr=0.1"], "--set trian.lr=0.1: unknown key 'trian'. Did you mean 'train'?"),
         (["train", "mine.yaml", "--set", "model.depth=3"], "model.depth: 'tiny:Look' has no argument 'depth'."),
         (["train", "mine.yaml", "--set", "data.nan_at=2"], "θ of `transformer` is not finite after 2 steps; training has stopped."),
-        (["train", "mine.yaml", "--out", "mine.yaml/run"], "cannot write mine.yaml/run/recipe.yaml: Not a directory."),
+        (["train", "mine.yaml", "--out", "mine.yaml/run"], "cannot write mine.yaml/run: Not a directory."),
         (["eval", "nowhere"], "run must be a folder that `reticle train` wrote; got 'nowhere', which has no recipe.yaml."),
         (["show", "nowhere"], "nowhere"),
         (["keep", "nowhere"], "nowhere: must be a complete run; it has no result.json."),

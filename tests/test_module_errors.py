@@ -1,5 +1,6 @@
 """What the spatial transformer says when it is given what it cannot use: exact words, at construction where possible."""
 
+import math
 import re
 
 import numpy as np
@@ -91,6 +92,36 @@ def test_wrong_localizer_is_explained():
         Localizer(nn.Flatten(), 3, Affine(), start=[0.0] * 6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
+def test_features_of_another_dtype_than_the_weights_are_explained(dtype):
+    expected = (
+        f"Localizer: `features(x)` must have the dtype of the weights, torch.float32; got {dtype}.\n"
+        "  Convert the input with x.to(torch.float32), or the module."
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(expected)}$"):
+        transformer(Affine(), (1, 4, 4))(torch.zeros(2, 1, 4, 4, dtype=dtype))
+
+
+def test_autocast_converts_features_but_not_double():
+    layer = transformer(Affine(), (1, 4, 4))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.zeros(2, 1, 4, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
+        with pytest.raises(TypeError, match="^Localizer: `features\\(x\\)` must have the dtype of the weights"):
+            layer(torch.zeros(2, 1, 4, 4, dtype=torch.float64))
+
+
+def test_parallel_outputs_of_different_sizes_are_explained():
+    layers = [transformer(Affine(), (1, 4, 4), output_size=size) for size in ((2, 2), None, (2, 2))]
+    both = ParallelTransformers(*layers)
+    with pytest.raises(ValueError) as error:
+        both(torch.zeros(2, 1, 4, 4))
+    assert str(error.value) == (
+        "ParallelTransformers: `transformers` must have outputs of one size; got (2, 2), (4, 4), (2, 2).\n"
+        "  Give each the same output_size, or call .warp(x), which leaves the outputs apart."
+    )
+    assert [tuple(w.output.shape) for w in both.warp(torch.zeros(2, 1, 4, 4))] == [(2, 1, 2, 2), (2, 1, 4, 4), (2, 1, 2, 2)]
+
+
 def test_no_parallel_transformers_are_explained():
     with pytest.raises(ValueError, match=r"^ParallelTransformers: `transformers` must be one or more SpatialTransformer; got \(\)\.$"):
         ParallelTransformers()
@@ -100,6 +131,8 @@ def test_wrong_value_is_explained():
     layer = transformer(Affine(), (1, 4, 4), padding_mode="constant", value=[1.0, 2.0])
     with pytest.raises(ValueError, match=r"`value` must be a number or one per channel, C = 1; got shape \(2,\).$"):
         layer(torch.zeros(2, 1, 4, 4))
+    with pytest.raises(ValueError, match=r"^SpatialTransformer: `value` must be finite in torch\.float64; got nan\.$"):
+        transformer(Affine(), (1, 4, 4), padding_mode="constant", value=math.nan)
 
 
 @pytest.mark.errors

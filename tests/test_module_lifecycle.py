@@ -43,6 +43,20 @@ def test_copies_pickles_and_files_give_the_same_output(key, convert):
         assert all(a is not b for a, b in zip(other.parameters(), layer.parameters(), strict=True))
 
 
+@each_family
+def test_warp_is_pickled_and_copied_with_its_grid_and_without_its_graph(key):
+    transform = make(key)
+    layer = transformer(transform, (1, *SIZES[transform.ndim]))
+    warp = layer.warp(torch.rand(2, 1, *SIZES[transform.ndim]))
+    for other in (pickle.loads(pickle.dumps(warp)), copy.deepcopy(warp), copy.copy(warp)):
+        assert repr(other) == repr(warp)
+        for mine, theirs in zip(other, warp, strict=True):
+            assert torch.equal(mine, theirs) and theirs.requires_grad and not mine.requires_grad
+    with torch.no_grad():
+        copy.deepcopy(warp).grid.zero_()
+    assert warp.grid.any()
+
+
 def test_weights_load_into_a_transformer_of_another_lattice_only_if_they_fit():
     state = transformer(ThinPlateSpline((3, 3)), (1, 5, 8)).state_dict()
     transformer(ThinPlateSpline((3, 3)), (1, 5, 8)).load_state_dict(state)
@@ -117,6 +131,21 @@ def test_exported_for_any_batch_and_size(key, options):
     for shape in ((5, 1, 12, 10), (1, 1, 8, 20)):
         x = torch.rand(shape)
         torch.testing.assert_close(program.module()(x), layer(x))
+
+
+# jit is on its way out of torch, and says so; of a size it says that it may become a constant: it does not
+@pytest.mark.compile  # sizes are tensors while jit traces
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [*((key, {}) for key in PLANE), ("similarity_2d", {"output_size": (4, 5), "antialias": 2, "align_corners": True})],
+)
+def test_traced_for_any_batch_and_size(key, options):
+    layer = small_network(make(key), **options)
+    traced = torch.jit.trace(layer, torch.rand(3, 1, 9, 8))
+    for shape in ((5, 1, 12, 10), (1, 1, 8, 20)):
+        x = torch.rand(shape)
+        torch.testing.assert_close(traced(x), layer(x))
 
 
 def test_mode_with_weights_is_copied_with_them():

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 
 import pytest
 import torch
@@ -152,6 +153,34 @@ def test_yaml_fault_is_named_with_line_and_column(write):
         load(write("a: {b\nc: ]\n"))
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "key 'a' stands at line 1, and again at line 3, column 1."),
+        ("a:\n  steps: 1\n  'steps': 2\n", "key 'steps' stands at line 2, and again at line 3, column 3."),
+        ("a: {5: 0.1, 5: 0.2}\n", "key '5' stands at line 1, and again at line 1, column 13."),
+    ],
+    ids=["top", "below", "in a line"],
+)
+def test_key_that_stands_twice_is_named_with_its_lines(write, text, fault):
+    file = write(text)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{file}: must be valid YAML; {fault}')}$"):
+        load(file)
+
+
+def test_key_that_stands_twice_in_a_change_is_named():
+    change = "train.schedule={5: 0.1, 5: 0.2}"
+    with pytest.raises(ValueError, match=f"^{re.escape(f'--set {change}: must be valid YAML; key ')}'5' stands at line 1, and again"):
+        load("digits/rts_clutter_cnn", overrides=[change])
+
+
+def test_a_merged_key_may_come_again(write):
+    # c, nested less deeply than b, is built first
+    text = TEXT + "smoke: {train.x: {b: &b {<<: &a {x: 1, y: 2}, x: 3}}, train.y: {<<: *b, y: 4}}\n"
+    smoke = load(write(text)).smoke
+    assert smoke == {"train.x": {"b": {"x": 3, "y": 2}}, "train.y": {"x": 3, "y": 4}}
+
+
 def test_binary_file_is_no_recipe(write):
     with pytest.raises(ValueError, match="must be a text file in UTF-8"):
         load(write(b"\x80\x81\xff"))
@@ -244,7 +273,7 @@ def test_defaults_live_in_the_dataclass_only():
             "model.name: 'tiny:Nothing' must be importable as module:name; module 'tiny' has no attribute 'Nothing'.",
         ),
         ({"model": "no_such:Net"}, "model.name: 'no_such:Net' must be importable as module:name; No module named 'no_such'."),
-        ({"model": {"name": "st_cnn", "sampler": {"antialais": 2}}}, "model: SpatialTransformer.__init__() got an unexpected keyword"),
+        ({"model": {"name": "st_cnn", "sampler": {"antialais": 2}}}, "got an unexpected keyword argument 'antialais'"),
         ({"model": "fractions:Fraction.from_float"}, "must be importable"),
         (
             {"model": "torch.nn:Linear"},

@@ -1,14 +1,17 @@
 """From a run's folder to pictures and a page: whole, unfinished and damaged runs; and the demo, which may be stopped and run again."""
 
 import dataclasses
+import os
 import re
 import shutil
+import sys
 
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from reticle import demo
 from reticle.demo import run_demo
 from reticle.modules import Localizer, ParallelTransformers, SpatialTransformer
 from reticle.recipe import load
@@ -177,6 +180,19 @@ def test_errors_are_compared_in_words(result):
 
 def test_durations_are_read_easily():
     assert [duration(seconds) for seconds in (0.4, 59.6, 125)] == ["0 s", "1 min 0 s", "2 min 5 s"]
+
+
+def test_the_commands_of_the_demo_can_be_typed_where_it_ran(tmp_path, monkeypatch):
+    program = tmp_path / ".venv" / "bin" / "reticle"
+    program.parent.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", "")
+    assert demo._program() == "reticle"  # no path that could help
+    program.touch(mode=0o755)
+    assert demo._program() == os.path.join(".venv", "bin", "reticle")
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert demo._program() == "reticle"
 
 
 def test_the_demo_goes_on_and_starts_over(tmp_path, monkeypatch, capsys):

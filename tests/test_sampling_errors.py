@@ -1,9 +1,12 @@
 """What the sampler says of a wrong argument, to the letter."""
 
+import math
+import re
+
 import pytest
 import torch
 
-from reticle import grid_sample
+from reticle import Mode, grid_sample
 
 IMAGE, GRID = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 4, 2)
 FN = "reticle.grid_sample: "
@@ -90,6 +93,18 @@ FN = "reticle.grid_sample: "
             ValueError,
             FN + "`value` must be a number or one per channel, C = 3; got shape (3, 1).",
         ),
+        (
+            (IMAGE, GRID),
+            {"padding_mode": "constant", "value": math.inf},
+            ValueError,
+            FN + "`value` must be finite in torch.float32; got inf.",
+        ),
+        (
+            (IMAGE.half(), GRID),
+            {"padding_mode": "constant", "value": [0.0, 1e5, 0]},
+            ValueError,
+            FN + "`value` must be finite in torch.float16; got [0.0, 100000.0, 0].",
+        ),
         ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, aten, reference."),
     ],
 )
@@ -97,3 +112,26 @@ def test_errors_say_what_and_how(args, options, error, text):
     with pytest.raises(error) as e:
         grid_sample(*args, **options)
     assert str(e.value) == text
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("phi", "error", "text"),
+    [
+        (
+            lambda d: d.sum(-1),
+            ValueError,
+            "Mode: `phi(d)` must have the shape of d, (2, 16, 2); got (2, 16).\n  It gives each pixel its weight, elementwise.",
+        ),
+        (
+            lambda d: torch.ones(2),
+            ValueError,
+            "Mode: `phi(d)` must have the shape of d, (2, 16, 2); got (2,).\n  It gives each pixel its weight, elementwise.",
+        ),
+        (lambda d: 0.5, TypeError, "Mode: `phi(d)` must be a tensor; got float."),
+    ],
+    ids=["summed", "a table", "a number"],
+)
+def test_kernel_of_another_shape_is_explained(phi, error, text):
+    with pytest.raises(error, match=f"^{re.escape(text)}$"):
+        grid_sample(IMAGE, GRID, Mode(phi, support=2))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from safetensors.torch import load_file
 
 from reticle.recipe import changed, dump
 from reticle.train import fit
-from reticle.training import atomic
+from reticle.training import atomic, lock
 from reticle.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from reticle.training.lock import alone_in
 from reticle.training.results import read_result
 from reticle.training.runs import Run
 
@@ -86,6 +88,8 @@ def test_process_killed_at_a_random_moment_goes_on_bit_for_bit(tmp_path):
     deadline = time.monotonic() + 60
     while not run.checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
+    with pytest.raises(FileExistsError, match="another process is training here"):
+        fit(recipe, run.path, resume=True)
     time.sleep(random.SystemRandom().uniform(0, 0.7))
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -128,7 +132,7 @@ def test_full_disk_is_one_clear_error_and_the_last_checkpoint_stays(tmp_path, mo
         f"cannot write {tmp_path / 'checkpoint.pt'}: No space left on device.\n"
         "  What was there before is kept. Make room and try again; a run goes on with --resume."
     )
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".*.tmp"))
     assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
     fit(tiny.recipe(), tmp_path, resume=True)
     assert_same_run(Run(tmp_path), never_killed)
@@ -143,7 +147,7 @@ def test_full_disk_while_a_line_is_written_is_one_clear_error(tmp_path):
 
 def test_nothing_is_written_where_nothing_can_be(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"cannot write .*recipe\.yaml: Not a directory\.\n  Nothing was written\."):
+    with pytest.raises(OSError, match=r"cannot write .*run: Not a directory\.\n  Nothing was written\."):
         fit(tiny.recipe(), tmp_path / "file" / "run")
 
 
@@ -187,6 +191,30 @@ def test_shared_weights_can_be_written(tmp_path):
     write_tensors(tmp_path / "w.safetensors", {"a": weight, "b": weight, "c": weight.T})
     read = load_file(tmp_path / "w.safetensors")
     assert torch.equal(read["a"], weight) and torch.equal(read["b"], weight) and torch.equal(read["c"], weight.T)
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch, never_killed):
+    with alone_in(tmp_path), pytest.raises(FileExistsError) as error:
+        fit(tiny.recipe(), tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: another process is training here.\n  Wait until it ends and go on with --resume, or choose another --out."
+    )
+    assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, tiny.Corners, "train_batch", call=15)
+        fit(tiny.recipe(), tmp_path)
+    fit(tiny.recipe(), tmp_path, resume=True)  # the lock went with the process
+    assert_same_run(Run(tmp_path), never_killed)
+
+
+@pytest.mark.parametrize("lacking", ["system", "file system"])
+def test_training_goes_on_where_there_are_no_locks(tmp_path, monkeypatch, lacking):
+    if lacking == "system":
+        monkeypatch.setattr(lock, "fcntl", None)
+    else:
+        monkeypatch.setattr(lock.fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    with alone_in(tmp_path), alone_in(tmp_path):
+        pass
 
 
 def test_unfinished_run_is_not_overwritten(tmp_path, monkeypatch):

@@ -89,6 +89,36 @@ def test_gradient_of_a_rotation_is_right_at_the_identity():
     assert x == pytest.approx([0, 0.3, -0.2]) and y == pytest.approx([-0.3, 0, 0.1]) and z == pytest.approx([0.2, -0.1, 0])
 
 
+@pytest.mark.parametrize("family", [Rigid, Similarity])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(torch.float32, 1e19), (torch.float32, 3e38), (torch.float64, 1e19), (torch.float64, 1.7e308)], ids=str
+)
+@pytest.mark.parametrize("direction", [(1, 0, 0), (1, -1, 1), (0, 1e-30, -0.5)], ids=str)
+def test_rotation_vector_of_any_finite_length_is_a_rotation(family, dtype, size, direction):
+    theta = torch.zeros(1, family(ndim=3).num_params, dtype=dtype)
+    theta[0, :3] = size * torch.tensor(direction, dtype=torch.float64)
+    matrix = family(ndim=3).matrix(theta.requires_grad_())
+    turn = matrix[0, :, :3].double()
+    torch.testing.assert_close(turn @ turn.T, torch.eye(3).double(), rtol=0, atol=1e-6)
+    matrix.sum().backward()
+    assert theta.grad.isfinite().all()
+
+
+def test_rotation_vector_that_is_not_finite_is_no_rotation():
+    theta = torch.zeros(3, 6)
+    theta[1, 0], theta[2, 1] = math.inf, math.nan
+    matrix = Rigid(ndim=3).matrix(theta)
+    assert torch.equal(matrix[0], torch.eye(3, 4)) and matrix[1:, :, :3].isnan().all()
+
+
+@pytest.mark.parametrize("length", [0, 1e-3, 0.4999, 0.5, 2.0])
+def test_derivatives_of_a_rotation_are_right_on_both_sides_of_its_series(length):
+    vector = length * torch.tensor([[2.0, -1.0, 2.0]], dtype=torch.float64) / 3
+    theta = torch.cat([vector, torch.zeros_like(vector)], 1).requires_grad_()
+    matrix = Rigid(ndim=3).matrix
+    assert torch.autograd.gradcheck(matrix, theta) and torch.autograd.gradgradcheck(matrix, theta)
+
+
 # whole volumes ----------------------------------------------------------------------------------------------------------------
 
 SCIPY_MODE = {

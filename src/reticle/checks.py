@@ -4,7 +4,8 @@ Only static facts are checked (shape, dtype, device): a look at values would wai
 """
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -55,8 +56,10 @@ def check_batch(fn: str, a: str, x: Tensor, b: str, y: Tensor) -> None:
 def check_size(fn: str, name: str, size: Sequence[int], ndim: int | None = None) -> tuple[int, ...]:
     """Return ``size`` as a tuple, or raise ValueError unless it holds positive whole numbers, ``ndim`` of them if given."""
     right = isinstance(size, Sequence) and (ndim is None or len(size) == ndim) and len(size) > 0
-    if right and all(isinstance(n, (Integral, torch.SymInt)) and not isinstance(n, bool) and n > 0 for n in size):
-        return tuple(n if isinstance(n, torch.SymInt) else int(n) for n in size)
+    # what is compiled, exported or traced for any size is not a number yet
+    open_ended = (torch.SymInt, Tensor) if torch.jit.is_tracing() else (torch.SymInt,)
+    if right and all(isinstance(n, (Integral, *open_ended)) and not isinstance(n, bool) and n > 0 for n in size):
+        return tuple(n if isinstance(n, open_ended) else int(n) for n in size)
     count = f"{ndim} " if ndim else ""
     axes = {1: "(W,)", 2: "(H, W)", 3: "(D, H, W)"}.get(ndim or 0, "(H, W) or (D, H, W)")
     raise ValueError(f"{fn}: `{name}` must be {count}positive whole numbers {axes}; got {size!r}.")
@@ -66,6 +69,14 @@ def check_positive_int(fn: str, name: str, n: object) -> None:
     """Raise ValueError unless ``n`` is a whole number of at least 1."""
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least 1; got {n!r}.")
+
+
+def check_finite(fn: str, name: str, value: object, dtype: torch.dtype = torch.float64) -> None:
+    """Raise ValueError unless the numbers in ``value``, one or several, are finite in ``dtype``. Tensors pass: a look would wait."""
+    largest = torch.finfo(dtype).max
+    for number in value if isinstance(value, Sequence) else (value,):
+        if isinstance(number, Real) and not abs(cast(float, number)) <= largest:
+            raise ValueError(f"{fn}: `{name}` must be finite in {dtype}; got {value!r}.")
 
 
 def _second_line(hint: str) -> str:

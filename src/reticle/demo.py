@@ -3,6 +3,7 @@
 ``python -m reticle.demo``: a demo that was interrupted goes on where it stopped, one that is finished is replaced.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -91,12 +92,19 @@ def _print_table(plain: Result, transformer: Result) -> None:
 
 
 def _commands(run: Run) -> dict[str, str]:
+    reticle = _program()
     return {
-        f"reticle eval {run.path}": "measure the test error again",
-        "reticle recipes": "every experiment, the paper's number beside the measured one",
-        f"reticle train {TRANSFORMER} --set model.transform=tps": "the same with a thin-plate spline",
-        f"reticle train {PAPER}": "the paper's experiment on MNIST; add --smoke for a trial of seconds",
+        f"{reticle} eval {run.path}": "measure the test error again",
+        f"{reticle} recipes": "every experiment, the paper's number beside the measured one",
+        f"{reticle} train {TRANSFORMER} --set model.transform=tps": "the same with a thin-plate spline",
+        f"{reticle} train {PAPER}": "the paper's experiment on MNIST; add --smoke for a trial of seconds",
     }
+
+
+def _program() -> str:
+    """What to type for the command line: its name where the environment is active, else its path, such as ``.venv/bin/reticle``."""
+    beside = Path(sys.executable).with_name("reticle")
+    return "reticle" if shutil.which("reticle") or not beside.exists() else os.path.relpath(beside)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .checks import check_batch, check_floating, check_positive_int, check_shape, check_size
+from .checks import check_batch, check_finite, check_floating, check_positive_int, check_shape, check_size
 from .grid import base_grid, coordinate_dtype, extent
 from .sampling import PADDING_MODES, Mode, find_backend, find_mode, grid_sample, warp
 from .transforms import AbstractMatrixTransform, AbstractTransform
@@ -19,7 +19,7 @@ _POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 class Warp:
     """What a spatial transformer did: ``output``, ``theta`` and the sampling ``grid``; unpacks into the three.
 
-    The grid is computed when asked for: training does not need it.
+    The grid is computed when asked for: training does not need it. Pickles and copies hold all three, cut off from the graph.
     """
 
     def __init__(self, output: Tensor, theta: Tensor, make_grid: Callable[[], Tensor]) -> None:
@@ -37,6 +37,10 @@ class Warp:
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.output, self.theta, self.grid))
 
+    def __getstate__(self) -> dict[str, object]:
+        # neither the graph nor the closure can be pickled or copied
+        return {"output": self.output.detach(), "theta": self.theta.detach(), "_grid": self.grid.detach()}
+
     def __repr__(self) -> str:
         return f"Warp(output={tuple(self.output.shape)}, theta={tuple(self.theta.shape)})"
 
@@ -53,7 +57,7 @@ class Localizer(nn.Module):
         start: ``(P,)``, another place to start from, such as one tile of the image for each of several parallel transformers.
     Raises:
         ValueError: at construction, ``start`` has the wrong shape; when called, ``features`` gives another length.
-        TypeError: ``transform`` is not a transform.
+        TypeError: ``transform`` is not a transform; when called, ``features`` answers in another dtype than the weights have.
 
     >>> localizer = Localizer(nn.Flatten(), 16, Attention())
     >>> localizer(torch.rand(2, 1, 4, 4))
@@ -79,7 +83,18 @@ class Localizer(nn.Module):
         """Predict ``theta (B, P)`` for a batch."""
         features = self.features(x).flatten(1)
         check_shape("Localizer", "features(x)", features, "B F", F=self.head.in_features, hint="F is `num_features` as given to Localizer.")
+        self._check_dtype(features)
         return self.head(features)
+
+    def _check_dtype(self, features: Tensor) -> None:
+        want = next(self.head.parameters(), features).dtype  # a quantised head has no parameters and takes what it can
+        narrow = features.dtype.is_floating_point and features.dtype != torch.float64
+        if features.dtype == want or (narrow and torch.is_autocast_enabled(features.device.type)):
+            return  # autocast converts all but double
+        raise TypeError(
+            f"Localizer: `features(x)` must have the dtype of the weights, {want}; got {features.dtype}.\n"
+            f"  Convert the input with x.to({want}), or the module."
+        )
 
 
 class SpatialTransformer(nn.Module):
@@ -138,6 +153,8 @@ class SpatialTransformer(nn.Module):
         self.output_size = None if output_size is None else check_size(fn, "output_size", output_size, transform.ndim)
         # an unknown name is an error here, not at the first batch
         find_mode(mode), PADDING_MODES[padding_mode], find_backend(backend)
+        if padding_mode == "constant":
+            check_finite(fn, "value", value)
         self.localizer, self.transform, self.mode = localizer, transform, mode
         self.padding_mode, self.value, self.align_corners = padding_mode, value, align_corners
         self.antialias, self.backend = antialias, backend
@@ -196,6 +213,8 @@ class ParallelTransformers(nn.Module):
 
     Args:
         transformers: at least one :class:`SpatialTransformer`, with outputs of one size.
+    Raises:
+        ValueError: ``transformers`` are none, or no SpatialTransformer; when called, the outputs differ in size.
 
     >>> def look():
     ...     return SpatialTransformer(Localizer(nn.Flatten(), 16, Attention()), Attention(), output_size=(2, 2))
@@ -214,7 +233,13 @@ class ParallelTransformers(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b k *out"]:
         """The warped inputs, concatenated over channels."""
-        return torch.cat([w.output for w in self.warp(x)], dim=1)
+        outputs = [w.output for w in self.warp(x)]
+        sizes = [tuple(output.shape[2:]) for output in outputs]
+        if any(size != sizes[0] for size in sizes):
+            listed = ", ".join(map(str, sizes))
+            fix = "Give each the same output_size, or call .warp(x), which leaves the outputs apart."
+            raise ValueError(f"ParallelTransformers: `transformers` must have outputs of one size; got {listed}.\n  {fix}")
+        return torch.cat(outputs, dim=1)
 
     def warp(self, x: Float[Tensor, "b c *size"]) -> tuple[Warp, ...]:
         """What each transformer did."""

@@ -97,7 +97,7 @@ def load(recipe: str | Path, *, smoke: bool = False, overrides: Sequence[str] = 
 
     Raises:
         FileNotFoundError: no such recipe.
-        ValueError: damaged YAML, an unknown or missing key, a value of the wrong type; the message says where.
+        ValueError: damaged YAML, an unknown, missing or repeated key, a value of the wrong type; the message says where.
     """
     file = find(recipe)
     loaded = build(Recipe, {"name": name_of(file)} | _read(file), At(str(file)))
@@ -146,6 +146,23 @@ def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:
     return found
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key stands twice: the plain loader takes the last one without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """The mapping as it is written, before merges (``<<``) bring in keys that may come again."""
+        mapping = super().compose_mapping_node(anchor)
+        seen: dict[tuple[str, str], yaml.Mark] = {}
+        for key, _ in mapping.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            first = seen.setdefault((key.tag, key.value), key.start_mark)
+            if first is not key.start_mark:
+                again = f"key {key.value!r} stands at line {first.line + 1}, and again"
+                raise yaml.MarkedYAMLError(problem=again, problem_mark=key.start_mark)
+        return mapping
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
@@ -159,7 +176,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _parse(text: str, source: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""

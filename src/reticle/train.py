@@ -1,6 +1,7 @@
 """How is a recipe trained? One loop: a killed run goes on to the same weights, bit for bit, as one that was never stopped."""
 
 import time
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from .recipe import Recipe
 from .training.build import build_data, build_model, build_optimizer
 from .training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from .training.evaluation import METRICS, error_percent
+from .training.lock import alone_in
 from .training.machine import commit, hardware
 from .training.parallel import Place, processes
 from .training.progress import TrainingBar
@@ -33,13 +35,14 @@ def fit(recipe: Recipe, out: str | Path, *, resume: bool = False, data_dir: Path
         data_dir: where the data's files are looked for first.
         tensorboard: write loss, accuracy and error for TensorBoard, too.
     Raises:
-        FileExistsError: ``out`` holds a run, and ``resume`` is not given or the run is complete.
+        FileExistsError: ``out`` holds a run, and ``resume`` is not given, or the run is complete, or another process is training it.
         ValueError: the recipe names things or arguments that do not exist, or ``out`` holds a run of another recipe.
         FloatingPointError: the loss or a θ is not finite any more.
         OSError: the disk is full.
     """
-    with processes() as place, torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []):
+    with processes() as place, _own_random_numbers(place), ExitStack() as held:
         training = Training(recipe, Run(Path(out)), place, data_dir=data_dir)
+        place.first(lambda: held.enter_context(alone_in(training.run.path)))
         training.start(resume=resume)
         board = _tensorboard(training) if tensorboard and place.is_first else None
         with TrainingBar(recipe.name, steps=recipe.train.steps, start=training.step, silent=not place.is_first) as bar:
@@ -189,6 +192,11 @@ class Training:
             commit=commit(),
             date=datetime.now(UTC).date().isoformat(),
         )
+
+
+def _own_random_numbers(place: Place) -> AbstractContextManager[None]:
+    """The caller's random numbers go on afterwards as if nothing had been trained."""
+    return torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else [])
 
 
 def _check(recipe: Recipe, place: Place) -> None:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..checks import check_batch, check_device, check_floating, check_shape
+from ..checks import check_batch, check_device, check_finite, check_floating, check_shape
 from .backends import choose, make_spec
 from .modes import Mode
 
@@ -45,7 +45,7 @@ def grid_sample(
         mode: a name in ``MODES``, or a :class:`Mode` of your own.
         padding_mode: a name in ``PADDING_MODES``.
         align_corners: the same as the grid's maker used.
-        value: what ``padding_mode="constant"`` reads outside: a number, or one per channel.
+        value: what ``padding_mode="constant"`` reads outside: a finite number, or one per channel.
         backend: ``"auto"``, or a name in ``BACKENDS``.
     Returns:
         ``(B, C, *out)``; dtype and device of ``input``. Coordinates and sums are computed in float32 or wider.
@@ -87,6 +87,7 @@ def check_input(fn: str, input: Tensor) -> None:
 def _fill(fn: str, value: float | Sequence[float] | Tensor, padding_mode: str, input: Tensor) -> Tensor:
     if padding_mode != "constant":
         return input.new_zeros(input.shape[1])
+    check_finite(fn, "value", value, input.dtype)
     fill = torch.as_tensor(value, dtype=input.dtype, device=input.device)
     if fill.ndim > 1 or (fill.ndim == 1 and len(fill) != input.shape[1]):
         raise ValueError(f"{fn}: `value` must be a number or one per channel, C = {input.shape[1]}; got shape {tuple(fill.shape)}.")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_positive_int
+from ..checks import check_positive_int, check_tensor
 from ..registry import Registry
 
 MODES: Registry["Mode"] = Registry("mode")
@@ -25,6 +25,9 @@ class Mode(nn.Module):
         normalise: divide the weights of a point by their sum, so that a constant image stays constant.
         exact_degree: polynomials up to this degree are reproduced; -1: not even constants. A claim that
             :func:`reticle.testing.check_mode` tests.
+    Raises:
+        ValueError: ``support`` is no count; when called, ``phi`` answers in another shape.
+        TypeError: ``phi`` cannot be called; when called, it does not answer with a tensor.
 
     >>> box = Mode(lambda d: torch.ones_like(d) / 2, support=2, exact_degree=0)  # the mean of the two nearest pixels
     >>> box.weights(torch.tensor([[0.25, -0.75]]))
@@ -43,6 +46,10 @@ class Mode(nn.Module):
     def weights(self, distance: Tensor) -> Tensor:
         """Weights of the pixels at ``distance (..., support)``, normalised over the last axis if the mode says so."""
         w = self.phi(distance)
+        check_tensor("Mode", "phi(d)", w)
+        if w.shape != distance.shape:
+            want = f"the shape of d, {tuple(distance.shape)}"
+            raise ValueError(f"Mode: `phi(d)` must have {want}; got {tuple(w.shape)}.\n  It gives each pixel its weight, elementwise.")
         if not self.normalise:
             return w
         total = w.sum(-1, keepdim=True)

@@ -20,7 +20,7 @@ def write_atomically(file: Path, content: bytes | str) -> None:
             os.fsync(out.fileno())
         os.replace(temporary, file)
     except OSError as error:
-        raise _failure(file, error) from error
+        raise failure(file, error) from error
     finally:
         # gone already, unless something failed; it may even be the folder that is missing
         with contextlib.suppress(OSError):
@@ -37,9 +37,10 @@ def append(file: Path, line: str) -> None:
         with open(file, "a", encoding="utf-8") as out:
             out.write(line + "\n")
     except OSError as error:
-        raise _failure(file, error) from error
+        raise failure(file, error) from error
 
 
-def _failure(file: Path, error: OSError) -> OSError:
+def failure(file: Path, error: OSError) -> OSError:
+    """The error to raise where ``file``, or a folder, cannot be written: what failed, what is left, what to do."""
     kept = "What was there before is kept" if file.exists() else "Nothing was written"
     return OSError(f"cannot write {file}: {error.strerror}.\n  {kept}. Make room and try again; a run goes on with --resume.")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 NUM_ANGLES = {2: 1, 3: 3}
 """An angle in 2-D; a rotation vector (axis times angle) in 3-D."""
+_FAR = 1e150  # a component of a rotation vector counts as no more
 
 
 def rotation(angle: Float[Tensor, "b a"], size: Sequence[int] | None) -> Float[Tensor, "b d d"]:
@@ -32,10 +33,25 @@ def _plane(angle: Float[Tensor, " b"]) -> Float[Tensor, "b 2 2"]:
 
 
 def _space(vector: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 3"]:
-    x, y, z = vector.unbind(-1)
+    """Rodrigues 1840, with the angle in functions of its square alone: these have all derivatives at 0 too, the angle has none."""
+    # in double: the squares of all singles fit. Of doubles not all do; what is infinite stays so
+    wide = vector.double()
+    v = torch.where(wide.isfinite(), wide.clamp(-_FAR, _FAR), wide)
+    square = v.square().sum(-1)
+    sine, versine = _sinc(square), _sinc(square / 4).square() / 2  # sin(a) / a, (1 - cos(a)) / a^2
+    x, y, z = (v * sine[:, None]).unbind(-1)
     zero = torch.zeros_like(x)
     rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
     skew = torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
-    # the closed form divides by the angle, which is 0 at the identity; the exponential has no such point.
-    # in double, which autocast and TF32 leave alone
-    return torch.matrix_exp(skew.double()).to(vector.dtype)
+    cosine = torch.diag_embed((1 - versine * square)[:, None].expand_as(v))
+    return (cosine + skew + (v * versine[:, None])[:, :, None] * v[:, None, :]).to(vector.dtype)
+
+
+def _sinc(square: Tensor) -> Tensor:
+    """sin(a) / a as a function of a^2."""
+    near = square < 0.25  # the series errs by less than 1e-19 there
+    small, angle = torch.where(near, square, 0), torch.where(near, 1, square).sqrt()
+    series = torch.ones_like(square)
+    for factor in (210, 156, 110, 72, 42, 20, 6):
+        series = 1 - small / factor * series
+    return torch.where(near, series, angle.sin() / angle)
