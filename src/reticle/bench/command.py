@@ -1,0 +1,59 @@
+"""What does ``reticle bench`` do? It measures what was asked, prints the table, and writes the numbers."""
+
+import sys
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from . import table
+from .cases import find_cases
+from .peers import find_peers
+from .results import Row, Suite, merged, read, write
+from .run import Options, check_threads, run
+
+OUT = Path("runs", "bench", "sampler--cpu.json")
+
+
+def measure(
+    cases: str = "",
+    threads: str = "",
+    peers: str = "",
+    *,
+    quick: bool = False,
+    out: Path | None = None,
+    add: bool = False,
+    memory: bool = False,
+) -> Path:
+    """Measure, print, write; return the file."""
+    wanted, options = find_cases(cases), Options(check_threads(threads), find_peers(peers), quick, memory)
+    file = out or OUT
+    old = read(file) if add and file.exists() else None
+    suite = run(wanted, options, tell=_progress)
+    print_table(suite)
+    write(merged(old, suite) if old else suite, file)
+    return file
+
+
+def print_table(suite: Suite) -> None:
+    """The table, then the losses and the refusals in words."""
+    header, *lines = table.terminal(suite)
+    shown = Table(*header, box=box.SIMPLE_HEAD)
+    for line in lines:
+        shown.add_row(*line)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(shown)
+    for case, peer, state, reason in table.without_number(suite):
+        console.print(f"{case}, {peer}: no number, {state}: {reason}", markup=False)
+    console.print(table.losses(suite).replace("`", ""), markup=False)
+
+
+def _progress(row: Row) -> None:
+    """One line per row on a terminal, where it is overwritten by the next one."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{_where(row)}", end="" if row.peer != "copy" else "\r\x1b[K", file=sys.stderr, flush=True)
+
+
+def _where(row: Row) -> str:
+    return f"{row.case}, {table.PASS[row.which]}, {row.threads} threads, {row.peer}"
