@@ -26,18 +26,24 @@ def measure(
     add: bool = False,
     memory: bool = False,
 ) -> Path:
-    """Measure, print, write; return the file."""
+    """Measure, write after each case, print what was measured; return the file."""
     wanted, options = find_cases(cases), Options(check_threads(threads), find_peers(peers), quick, memory)
     file = out or OUT
-    old = read(file) if add and file.exists() else None
-    suite = run(wanted, options, tell=_progress)
-    print_table(suite)
-    write(merged(old, suite) if old else suite, file)
+    kept = read(file) if add and file.exists() else None
+    done: Suite | None = None
+    for case in wanted:
+        part = run([case], options, tell=_progress)
+        done = merged(done, part) if done else part
+        kept = merged(kept, part) if kept else part
+        # a run that is stopped has lost one case
+        write(kept, file)
+    assert done is not None, "there is a case"
+    print_table(done)
     return file
 
 
 def print_table(suite: Suite) -> None:
-    """The table, then the losses and the refusals in words."""
+    """The table, then who has no number and why, then how often Reticle loses."""
     header, *lines = table.terminal(suite)
     shown = Table(*header, box=box.SIMPLE_HEAD)
     for line in lines:
@@ -46,7 +52,7 @@ def print_table(suite: Suite) -> None:
     console.print(shown)
     for case, peer, state, reason in table.without_number(suite):
         console.print(f"{case}, {peer}: no number, {state}: {reason}", markup=False)
-    console.print(table.losses(suite).replace("`", ""), markup=False)
+    console.print(table.losses(suite).splitlines()[0].rstrip(":.") + ".")
 
 
 def _progress(row: Row) -> None:

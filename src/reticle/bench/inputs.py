@@ -42,7 +42,7 @@ class Problem:
         to_pixel[:-1, -1] = torch.tensor([(n - 1) / 2 for n in reversed(self.case.input[2:])])
         to_norm = torch.diag(torch.tensor([*(2 / n for n in reversed(self.case.size)), 1.0], dtype=torch.float64))
         to_norm[:-1, -1] = torch.tensor([1 / n - 1 for n in reversed(self.case.size)], dtype=torch.float64)
-        return product(product(to_pixel, to_homogeneous(where.double())), to_norm)
+        return to_pixel @ to_homogeneous(where.double()) @ to_norm
 
     def pixels(self, where: Tensor) -> Tensor:
         """The points that are read, ``(B, *out, D)`` in pixels of the input, ``(x, y[, z])``; float64, differentiable."""

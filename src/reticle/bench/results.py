@@ -1,5 +1,6 @@
 """What was measured, with what, and where? Plain rows, written by a run, checked when read."""
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -65,7 +66,7 @@ class Suite:
     seed: int
     quick: bool
     load_before: float = at_least(0)
-    """Processes that wanted to run, on average over a minute, before and after."""
+    """Processes that wanted to run, on average over a minute, before the first case and after the last one."""
     load_after: float = at_least(0)
     seconds: float = at_least(0)
     rows: list[Row]
@@ -95,6 +96,7 @@ def describe(rows: Sequence[Row], *, seed: int, quick: bool, load_before: float,
     )
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of Python, Reticle, and each peer that is installed."""
     # by what is imported: OpenCV, for one, is installed under several names
@@ -120,8 +122,8 @@ def merged(old: Suite, new: Suite) -> Suite:
     if unlike:
         raise ValueError(f"bench: the rows that are there were measured otherwise: {', '.join(unlike)} differ.\n  Write to another file.")
     rows = {row.key: row for row in (*old.rows, *new.rows)}
-    worst = max(old.load_before, new.load_before), max(old.load_after, new.load_after)
-    facts = {"rows": _in_order(rows.values()), "load_before": worst[0], "load_after": worst[1], "seconds": old.seconds + new.seconds}
+    # what came before the first part: later, the load is our own
+    facts = {"rows": _in_order(rows.values()), "seconds": round(old.seconds + new.seconds, 1), "load_before": old.load_before}
     return Suite(**{name: getattr(new, name) for name in new.__dataclass_fields__} | facts)
 
 
