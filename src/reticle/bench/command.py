@@ -13,6 +13,7 @@ from .peers import find_peers
 from .results import Row, Suite, merged, read, write
 from .run import Options, check_threads, run
 
+CLEAR = "\r\x1b[K" if sys.stderr.isatty() else ""
 OUT = Path("runs", "bench", "sampler--cpu.json")
 
 
@@ -33,6 +34,7 @@ def measure(
     done: Suite | None = None
     for case in wanted:
         part = run([case], options, tell=_progress)
+        print(f"{CLEAR}{case.name}: {part.seconds:.0f} s", file=sys.stderr, flush=True)
         done = merged(done, part) if done else part
         kept = merged(kept, part) if kept else part
         # a run that is stopped has lost one case
@@ -56,9 +58,9 @@ def print_table(suite: Suite) -> None:
 
 
 def _progress(row: Row) -> None:
-    """One line per row on a terminal, where it is overwritten by the next one."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{_where(row)}", end="" if row.peer != "copy" else "\r\x1b[K", file=sys.stderr, flush=True)
+    """On a terminal, the row that is there, overwritten by the next one."""
+    if CLEAR:
+        print(f"{CLEAR}{_where(row)}", end="", file=sys.stderr, flush=True)
 
 
 def _where(row: Row) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from ..sampling import explain
 from . import parity
-from .cases import Case
+from .cases import FORWARD, Case
 from .contestant import Contestant
 from .inputs import Problem, make
 from .memory import peak_mib
@@ -20,6 +20,10 @@ from .timing import FULL, QUICK, interleaved
 
 FAULTS = (NotImplementedError, RuntimeError, TypeError, ValueError)
 """How libraries refuse a call; the reason is printed in place of a number."""
+
+
+OURS = ("reticle", "reticle_out")
+"""Who leaves the choice of the backend to ``auto``."""
 
 
 class Options(NamedTuple):
@@ -57,6 +61,20 @@ def check_threads(names: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
+class Heat(NamedTuple):
+    """One pass of one case on so many threads."""
+
+    problem: Problem
+    right: parity.Truth
+    threads: int
+    which: str
+    options: Options
+
+
+Refused = dict[str, tuple[str, str]]
+"""By name: the state and the reason."""
+
+
 def _rows(case: Case, options: Options) -> Iterator[Row]:
     names = dict.fromkeys(("reticle", *(options.peers or case.peers), "copy"))
     set_threads(max(options.threads), names)
@@ -66,11 +84,11 @@ def _rows(case: Case, options: Options) -> Iterator[Row]:
         set_threads(threads, names)
         contestants, refused = _prepare(names, problem)
         for which in case.passes:
-            yield from _measured(contestants, refused, which, threads, problem, right, options)
+            yield from _measured(Heat(problem, right, threads, which, options), contestants, refused)
 
 
-def _prepare(names: Iterable[str], problem: Problem) -> tuple[dict[str, Contestant], dict[str, tuple[str, str]]]:
-    """Who takes part, and for everybody else the state and the reason."""
+def _prepare(names: Iterable[str], problem: Problem) -> tuple[dict[str, Contestant], Refused]:
+    """Who takes part, and who does not."""
     contestants, refused = {}, {}
     for name in names:
         if not PEERS[name].is_installed:
@@ -83,43 +101,34 @@ def _prepare(names: Iterable[str], problem: Problem) -> tuple[dict[str, Contesta
     return contestants, refused
 
 
-def _measured(
-    contestants: dict[str, Contestant],
-    refused: dict[str, tuple[str, str]],
-    which: str,
-    threads: int,
-    problem: Problem,
-    right: parity.Truth,
-    options: Options,
-) -> Iterator[Row]:
+def _measured(heat: Heat, contestants: dict[str, Contestant], refused: Refused) -> Iterator[Row]:
     """The rows of one pass: those that the gate lets through are timed together, the others have a reason."""
-    calls, reasons = {}, dict(refused)
+    calls, refused = {}, dict(refused)
     for name, contestant in contestants.items():
-        call = contestant.forward if which == "forward" else contestant.backward
+        call = contestant.forward if heat.which == FORWARD else contestant.backward
         if call is None:
             continue  # no gradients are offered: not a fault
-        reason = _gate(name, contestant, which, problem, right)
-        if reason:
-            reasons[name] = reason
+        fault = _gate(name, contestant, heat)
+        if fault:
+            refused[name] = fault
         else:
             calls[name] = call
-    timings = interleaved(calls, QUICK if options.quick else FULL)
-    backend = _backend(problem)
-    for name in (*calls, *reasons):
-        facts = {"case": problem.case.name, "which": which, "threads": threads, "peer": name}
-        facts["backend"] = backend if name.startswith("reticle") and name in calls else None
-        if name in reasons:
-            yield Row(**facts, state=reasons[name][0], reason=reasons[name][1])  # type: ignore[arg-type]
-            continue
-        t = timings[name]
+    timings = interleaved(calls, QUICK if heat.options.quick else FULL)
+    facts = {"case": heat.problem.case.name, "which": heat.which, "threads": heat.threads}
+    backend = _backend(heat.problem)
+    for name, t in timings.items():
+        peak = peak_mib(calls[name]) if heat.options.memory else None
         numbers = {"median_ms": _digits(t.median * 1e3), "iqr_ms": _digits(t.iqr * 1e3), "rounds": t.rounds, "calls": t.calls}
-        more = {"waited": _rounded(t.waited, 3), "peak_mib": _rounded(peak_mib(calls[name]) if options.memory else None, 1)}
-        yield Row(**facts, state=MEASURED, **numbers, **more)  # type: ignore[arg-type]
+        more = {"waited": _rounded(t.waited, 3), "peak_mib": _rounded(peak, 1), "backend": backend if name in OURS else None}
+        yield Row(**facts, peer=name, state=MEASURED, **numbers, **more)  # type: ignore[arg-type]
+    for name, (state, reason) in refused.items():
+        yield Row(**facts, peer=name, state=state, reason=reason)  # type: ignore[arg-type]
 
 
-def _gate(name: str, contestant: Contestant, which: str, problem: Problem, right: parity.Truth) -> tuple[str, str] | None:
+def _gate(name: str, contestant: Contestant, heat: Heat) -> tuple[str, str] | None:
+    """State and reason, if the contestant must not be timed."""
     try:
-        reason = parity.fault(name, contestant, which, problem, right)
+        reason = parity.fault(name, contestant, heat.which, heat.problem, heat.right)
     except FAULTS as fault:
         return CANNOT, _one_line(fault)
     return (WRONG, reason) if reason else None
