@@ -11,12 +11,18 @@ from pathlib import Path
 import torch
 
 from reticle import MODES, PADDING_MODES, TRANSFORMS
+from reticle.bench import Suite
+from reticle.bench import table as bench
 from reticle.sampling import BACKENDS, Spec
 from reticle.training.results import table
 from reticle.transforms import AbstractMatrixTransform
 
 ROOT = Path(__file__).parents[1]
-FILES = ("README.md", "docs/choose-a-transform.md", "docs/choose-a-mode.md", "docs/reproductions.md")
+FILES = (
+    *("README.md", "docs/choose-a-transform.md", "docs/choose-a-mode.md", "docs/reproductions.md"),
+    *("docs/performance.md", "benchmarks/README.md"),
+)
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def transforms() -> str:
@@ -54,7 +60,16 @@ def experiments() -> str:
     return table()
 
 
-TABLES: dict[str, Callable[[], str]] = {"transforms": transforms, "modes": modes, "paper": paper, "experiments": experiments}
+def measured(part: Callable[[Suite | None], str]) -> Callable[[], str]:
+    """A table of the newest committed benchmark of the CPU."""
+    return lambda: part(bench.latest(RESULTS))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    **{"transforms": transforms, "modes": modes, "paper": paper, "experiments": experiments, "cases": bench.cases},
+    **{"speed": measured(bench.short), "everybody": measured(bench.full), "losses": measured(bench.losses)},
+    **{"memory": measured(bench.memory), "machine": measured(bench.machine), "refusals": measured(bench.refusals)},
+}
 
 
 def renewed(text: str) -> str:

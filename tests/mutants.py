@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAPS = "test_transform*.py test_compose.py"
 SAMPLER = "test_sampling*.py test_wild_points.py test_backends.py test_modes.py test_transforms_independent.py test_properties.py"
 LAYER = "test_module*.py"
+BENCH = "test_bench*.py"
 
 
 class Mutant(NamedTuple):
@@ -87,6 +88,19 @@ MUTANTS = (
     Mutant("sampling/padding.py", "torch.where(grid.abs() < torch.inf, grid, -far)", "grid", SAMPLER + " test_modules.py"),
     Mutant("sampling/aten.py", "torch.where(grid.isfinite().all(-1)[:, None], output, 0)", "output", SAMPLER),
     Mutant("sampling/fused.py", "base_grid(output_size, align_corners=align_corners,", "base_grid(output_size,", "test_warp.py"),
+    Mutant("bench/parity.py", "nan_to_num(math.inf)", "nan_to_num(0.0)", BENCH),
+    Mutant("bench/parity.py", "wrong <= share", "wrong <= 0.5", BENCH),
+    Mutant("bench/parity.py", "2e-3 * side**0.5", "0.2 * side**0.5", BENCH),
+    Mutant(
+        "bench/run.py",
+        "refused[name] = fault\n        else:\n            calls",
+        "refused[name] = fault\n        if True:\n            calls",
+        BENCH,
+    ),
+    Mutant("bench/inputs.py", "(n - 1) / 2 for n", "n / 2 for n", BENCH),
+    Mutant("bench/peers.py", "(3 * read + 2 * written) // 2", "(2 * read + 3 * written) // 2", BENCH),
+    Mutant("bench/table.py", "if _ratio(row, ours) < 1", "if _ratio(row, ours) < 0.9", BENCH),
+    Mutant("bench/results.py", "row.median_ms <= 0 or ", "", BENCH),
 )
 
 

@@ -122,7 +122,35 @@ def keep(runs: Folders, /, out: Out = None) -> None:
     print(results.keep(runs, out=out))
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"info": info, "recipes": recipes, "train": train, "eval": evaluate, "show": show, "keep": keep}
+def bench(
+    cases: str = "",
+    threads: str = "",
+    peers: str = "",
+    quick: bool = False,
+    out: Out = None,
+    add: bool = False,
+    memory: bool = False,
+) -> None:
+    """Measure the sampler beside other libraries: parity first, then time. For a machine that has nothing else to do.
+
+    Args:
+        cases: such as a,b1; all of them if not given.
+        threads: such as 1,2, which is what is measured if not given.
+        peers: such as torch,opencv; those that each case names if not given.
+        quick: a trial of seconds; its numbers mean little.
+        out: the JSON file; runs/bench/<suite>--<device>.json if not given.
+        add: keep what the file has of other cases and threads, if it is of the same machine and code.
+        memory: the memory that each call takes, too.
+    """
+    from .bench.command import measure
+
+    print(measure(cases, threads, peers, quick=quick, out=out, add=add, memory=memory))
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    **{"info": info, "recipes": recipes, "train": train, "eval": evaluate, "show": show, "keep": keep},
+    "bench": bench,
+}
 
 
 def main() -> None:

@@ -11,11 +11,13 @@ struct Slopes {
   alignas(64) A axis[3][SEGMENT];
 };
 
-template <class P>
-RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int row, int p) {
+// Slope along another axis than x of the weight of a row of pixels: at one point, or a vector of them.
+template <class V, class P>
+RETICLE_INLINE V row_slope(const P& plan, const Segment<P>& s, int axis, int row, int p) {
   const int z = row / plan.width[1], y = row % plan.width[1];
-  if (plan.c.ndim == 2) return s.window[1].slope[y][p];
-  return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
+  if (plan.c.ndim == 2) return read<V>(s.window[1].slope[y] + p);
+  if (axis == 1) return read<V>(s.window[0].weight[z] + p) * read<V>(s.window[1].slope[y] + p);
+  return read<V>(s.window[0].slope[z] + p) * read<V>(s.window[1].weight[y] + p);
 }
 
 // Pixels side by side in memory, a vector of points; R rows.
@@ -23,7 +25,6 @@ template <int R, class T, class P>
 RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p, const T* u, const T* g,
                                  Slopes<typename P::A>& slopes) {
   using A = typename P::A;
-  constexpr int lanes = VecOf<A>::lanes;
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
   Vec<A> left[R] = {}, right[R] = {};
   for (int64_t k = 0; k < plan.c.channels; k++, u += next, g += next_out) {
@@ -43,11 +44,7 @@ RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<
   store(along_x, slopes.axis[2] + p);
   for (int a = 3 - plan.c.ndim; a < 2; a++) {
     Vec<A> total = {};
-    for (int r = 0; r < R; r++) {
-      alignas(32) A slope[lanes];
-      for (int k = 0; k < lanes; k++) slope[k] = row_slope(plan, s, a, r, p + k);
-      total += (left[r] * wl + right[r] * wr) * load(slope);
-    }
+    for (int r = 0; r < R; r++) total += (left[r] * wl + right[r] * wr) * row_slope<Vec<A>>(plan, s, a, r, p);
     store(total, slopes.axis[a] + p);
   }
 }
@@ -109,7 +106,7 @@ RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s
       sloped += dots[r][t] * s.window[2].slope[t][p];
     }
     totals[2] += sloped * reading.row_weight[r][p];
-    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += weighted * row_slope(plan, s, a, r, p);
+    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += weighted * row_slope<A>(plan, s, a, r, p);
   }
   for (int a = 3 - plan.c.ndim; a < 3; a++) slopes.axis[a][p] = sum(totals[a]);
 }
@@ -158,25 +155,21 @@ RETICLE_APART void gather_quickly(const P& plan, const Rows& rows, const Segment
   }
 }
 
-template <class P>
-bool finite_slopes(const P& plan, const Slopes<typename P::A>& slopes, int count) {
-  typename P::A check = 0;
-  for (int a = 3 - plan.c.ndim; a < 3; a++)
-    for (int p = 0; p < count; p++) check += slopes.axis[a][p] * 0;
-  return check == 0;
-}
-
 // Slopes of a segment; windows with their slopes are there.
 template <class T, class P>
 void gather_segment(const P& plan, const Rows& rows, Segment<P>& s, Reading<P>& reading, const T* u, const T* g, Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
   if (P::S == 1) {  // piecewise constant
-    for (auto& axis : slopes.axis) std::fill(axis, axis + s.count, typename P::A(0));
+    for (auto& axis : slopes.axis) std::fill(axis, axis + s.padded(), typename P::A(0));
     return;
   }
   make_reading(plan, c.input.stride, s, reading);
   gather_quickly(plan, rows, s, reading, u, g, slopes);
-  const bool whole = s.edge && (c.padding == CONSTANT || !finite_slopes(plan, slopes, s.count));
+  bool whole = s.edge && c.padding == CONSTANT;
+  for (int a = 3 - c.ndim; a < 3; a++) {
+    std::fill(slopes.axis[a] + s.count, slopes.axis[a] + s.padded(), typename P::A(0));
+    whole |= s.edge && !all_finite(slopes.axis[a], s.padded());
+  }
   for (int p = 0; p < s.count && (whole || s.any_hard); p++)
     if (whole || s.hard[p]) gather_carefully(plan, s, p, u, g + p * c.output.stride[4], slopes);
   for (int a = 3 - c.ndim; a < 3; a++)
@@ -184,47 +177,67 @@ void gather_segment(const P& plan, const Rows& rows, Segment<P>& s, Reading<P>& 
       if (s.place[a].lost[p]) slopes.axis[a][p] = 0;
 }
 
-// Adds what a segment contributes to the gradient of a matrix, row by row of it.
+// Normalised coordinates of the first output point of a segment, x first, and from one point to the next.
+struct Target {
+  double first[3], step;
+};
+
+template <class P>
+Target target_of(const P& plan, const Segment<P>& s) {
+  Target t = {};
+  const int64_t at[3] = {s.k, s.i, s.j};
+  for (int a = 3 - plan.c.ndim; a < 3; a++) t.first[2 - a] = plan.out[a].half > 0 ? (double(at[a]) - plan.out[a].middle) / plan.out[a].half : 0;
+  t.step = plan.out[2].half > 0 ? 1 / plan.out[2].half : 0;
+  return t;
+}
+
+// A row of a matrix gets the sum over points of `slope` times the target point.
+template <class A>
+RETICLE_INLINE void add_to_row(const Target& t, int ndim, const A* slope, int count, double scale, double* row) {
+  Vec<A> sums = {}, moments = {};
+  constexpr int lanes = VecOf<A>::lanes;
+  alignas(32) A index[lanes];
+  for (int k = 0; k < lanes; k++) index[k] = A(k);
+  Vec<A> at = load(index);
+  for (int p = 0; p < count; p += lanes, at += A(lanes)) {
+    const Vec<A> v = load(slope + p);
+    sums += v;
+    moments += v * at;
+  }
+  const double total = sum(sums) * scale;
+  row[0] += total * t.first[0] + sum(moments) * scale * t.step;
+  for (int q = 1; q < ndim; q++) row[q] += total * t.first[q];
+  row[ndim] += total;
+}
+
+// The same for a matrix that divides: what is known of x = X / w becomes what is known of X and w.
+template <class P>
+void add_to_projective(const P& plan, const Matrix& m, const Segment<P>& s, const Target& t, const Slopes<typename P::A>& slopes, double* total) {
+  const int d = plan.c.ndim;
+  Norms<double> norms;
+  apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
+  double above[3][SEGMENT] = {}, below[SEGMENT] = {};
+  for (int p = 0; p < s.count; p++) {
+    double w = m.entry[d][d] + m.entry[d][0] * (t.first[0] + p * t.step);
+    for (int q = 1; q < d; q++) w += m.entry[d][q] * t.first[q];
+    for (int r = 0; r < d; r++) {
+      const double slope = double(slopes.axis[2 - r][p]) * plan.in[2 - r].half;
+      if (slope == 0 || !(w > 0)) continue;  // behind the viewer there is none
+      above[r][p] = slope / w;
+      below[p] -= above[r][p] * norms.axis[2 - r][p];
+    }
+  }
+  for (int r = 0; r < d; r++) add_to_row(t, d, above[r], s.padded(), 1, total + r * (d + 1));
+  add_to_row(t, d, below, s.padded(), 1, total + d * (d + 1));
+}
+
+// Adds what a segment contributes to the gradient of a matrix.
 template <class P>
 void add_to_matrix(const P& plan, const Matrix& m, const Segment<P>& s, const Slopes<typename P::A>& slopes, double* total) {
-  const Call& c = plan.c;
-  const int d = c.ndim;
-  double target[3] = {};  // normalised, at the first point
-  const int64_t at[3] = {s.k, s.i, s.j};
-  for (int a = 3 - d; a < 3; a++) target[a] = plan.out[a].half > 0 ? (double(at[a]) - plan.out[a].middle) / plan.out[a].half : 0;
-  const double step = plan.out[2].half > 0 ? 1 / plan.out[2].half : 0;
-  double scale[SEGMENT], bottom[SEGMENT] = {};
-  Norms<double> norms;
-  if (c.rows > d) {
-    apply_matrix(c, m, plan.out, s.k, s.i, s.j, s.count, norms);
-    for (int p = 0; p < s.count; p++) {
-      double w = m.entry[d][d] + m.entry[d][0] * (target[2] + p * step);
-      for (int q = 1; q < d; q++) w += m.entry[d][q] * target[2 - q];
-      scale[p] = w > 0 ? 1 / w : 0;
-    }
-  }
-  for (int r = 0; r < d; r++) {
-    const int a = 2 - r;
-    double sum = 0, moment = 0;
-    for (int p = 0; p < s.count; p++) {
-      double q = double(slopes.axis[a][p]) * plan.in[a].half;
-      if (c.rows > d) {
-        q = q == 0 ? 0 : q * scale[p];
-        bottom[p] -= q == 0 ? 0 : q * norms.axis[a][p];
-      }
-      sum += q, moment += q * p;
-    }
-    double* row = total + r * (d + 1);
-    row[0] += sum * target[2] + moment * step;
-    for (int q = 1; q < d; q++) row[q] += sum * target[2 - q];
-    row[d] += sum;
-  }
-  if (c.rows == d) return;
-  double* row = total + d * (d + 1);
-  for (int p = 0; p < s.count; p++) {
-    row[0] += bottom[p] * (target[2] + p * step), row[d] += bottom[p];
-    for (int q = 1; q < d; q++) row[q] += bottom[p] * target[2 - q];
-  }
+  const int d = plan.c.ndim;
+  const Target t = target_of(plan, s);
+  if (plan.c.rows > d) return add_to_projective(plan, m, s, t, slopes, total);
+  for (int r = 0; r < d; r++) add_to_row(t, d, slopes.axis[2 - r], s.padded(), plan.in[2 - r].half, total + r * (d + 1));
 }
 
 template <class P>

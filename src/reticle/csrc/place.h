@@ -107,9 +107,9 @@ void from_norms(const Call& c, const Axis& axis, const X* norm, int count, Place
     place.cell[p] = int32_t(floor);
     place.fraction[p] = A(x - floor);
   }
-  X check = 0;  // NaN if one of them is not finite
-  for (int p = 0; p < count; p++) check += norm[p] * 0;
-  place.any_lost = check != check;
+  int lost = 0;
+  for (int p = 0; p < count; p++) lost |= !(std::fabs(norm[p]) < infinity);
+  place.any_lost = lost;
   for (int p = 0; p < count && place.any_lost; p++) place.lost[p] = !(std::fabs(norm[p]) < infinity);
   for (int p = 0; p < count && repeats(c.padding); p++) {
     if ((place.any_lost && place.lost[p]) || (place.cell[p] >= 0 && place.cell[p] < axis.size)) continue;

@@ -115,6 +115,10 @@ void turn_over(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, cons
     }
     return;
   }
+  if (width == 1 && out[4] == 1) {
+    for (int p = 0; p < s.count; p++) gradient[p] = widen(g[p]);
+    return;
+  }
   for (int64_t k = 0; k < tile.channels; k++) {
     const T* from = g + k * out[1];
     A* to = gradient + k;
@@ -197,13 +201,8 @@ RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const
   using A = typename P::A;
   int points[SEGMENT];
   const int64_t width = tiling.channels;
-  bool careful = false;
-  if (s.edge) {  // a gradient that is not finite must not meet a weight of 0 that is not its own
-    A check = 0;
-    for (int p = 0; p < s.count; p++)
-      for (int64_t k = 0; k < tile.channels; k++) check += gradient[p * width + k] * 0;
-    careful = check != 0;
-  }
+  // a gradient that is not finite must not meet a weight of 0 that is not its own
+  const bool careful = s.edge && !all_finite(gradient, s.padded() * width);
   if (!careful) {
     const int count = choose_points(plan, tiling, tile, s.any_hard, s, points);
     if (count == 0 && !s.any_hard) return;

@@ -217,6 +217,14 @@ RETICLE_INLINE bool all_finite(V v) {
   return every != 0;
 }
 
+// `n` a multiple of the lanes.
+template <class A>
+RETICLE_INLINE bool all_finite(const A* p, int64_t n) {
+  Vec<A> check = {};
+  for (int64_t k = 0; k < n; k += VecOf<A>::lanes) check += load(p + k) * 0;
+  return all_finite(check);
+}
+
 template <class V>
 RETICLE_INLINE auto sum(V v) {
   auto total = v[0];
