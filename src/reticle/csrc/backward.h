@@ -106,7 +106,7 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const int64_t owners = work.tiling.tiles() * work.tiling.groups;
     Segment<P> s;
     Reading<P> reading;
-    std::vector<A> sums(work.tiling.numbers()), gradient(SEGMENT * work.tiling.channels);
+    std::vector<A> sums(work.tiling.numbers() + VecOf<A>::lanes * work.tiling.channels), gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
       const Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, sums.data());
       std::fill(sums.begin(), sums.end(), A(0));

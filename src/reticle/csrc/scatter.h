@@ -98,6 +98,41 @@ bool touches(const Tiling<P>& tiling, const Tile<P>& tile, const Box& box) {
   return true;
 }
 
+// A vector of channels of as many points, turned over; rows and columns that are not there read as 0.
+template <class T, class A>
+RETICLE_INLINE void turn_in(const T* from, int64_t next, int64_t channels, int points, A* to, int64_t width) {
+  constexpr int lanes = VecOf<A>::lanes;
+  Vec<A> r[lanes];
+  for (int k = 0; k < lanes; k++) r[k] = k < channels ? load_some(from + k * next, points) : Vec<A>{};
+  transpose(r);
+  for (int k = 0; k < lanes; k++) store(r[k], to + k * width);
+}
+
+template <class T, class A>
+RETICLE_INLINE void turn_out(const A* from, int64_t width, int points, T* to, int64_t next, int64_t channels) {
+  constexpr int lanes = VecOf<A>::lanes;
+  Vec<A> r[lanes];
+  for (int k = 0; k < lanes; k++) r[k] = load(from + k * width);
+  transpose(r);
+  for (int k = 0; k < lanes && k < channels; k++) store_some(r[k], to + k * next, points);
+}
+
+template <class T, class A>
+RETICLE_INLINE void turn_four_in(const T* from, int64_t next, int64_t channels, int points, A* to) {
+  Four<A> r[4];
+  for (int k = 0; k < 4; k++) r[k] = k < channels ? load_four(from + k * next, points) : Four<A>{};
+  transpose(r);
+  for (int k = 0; k < 4; k++) store_four(r[k], to + 4 * k);
+}
+
+template <class T, class A>
+RETICLE_INLINE void turn_four_out(const A* from, int points, T* to, int64_t next, int64_t channels) {
+  Four<A> r[4];
+  for (int k = 0; k < 4; k++) r[k] = load_four(from + 4 * k);
+  transpose(r);
+  for (int k = 0; k < 4 && k < channels; k++) store_four(r[k], to + k * next, points);
+}
+
 // The gradient of a segment's points, channels innermost: gradient[point * channels of a group + channel].
 template <class T, class P>
 void turn_over(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, const T* g, typename P::A* gradient) {
@@ -105,24 +140,20 @@ void turn_over(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, cons
   constexpr int lanes = VecOf<A>::lanes;
   const int64_t *out = plan.c.output.stride, width = tiling.channels;
   g += tile.first_channel * out[1];
-  if (out[1] == 1) {
-    for (int p = 0; p < s.count; p++) {
-      const T* from = g + p * out[4];
-      A* to = gradient + p * width;
-      int64_t k = 0;
-      for (; k + lanes <= tile.channels; k += lanes) store(load(from + k), to + k);
-      for (; k < tile.channels; k++) to[k] = widen(from[k]);
-    }
-    return;
-  }
-  if (width == 1 && out[4] == 1) {
+  if (out[1] == 1 && width >= lanes) {
+    for (int p = 0; p < s.count; p++)
+      for (int64_t k = 0; k < width; k += lanes) store(load_some(g + p * out[4] + k, int(tile.channels - k)), gradient + p * width + k);
+  } else if (out[4] == 1 && width == 1) {
     for (int p = 0; p < s.count; p++) gradient[p] = widen(g[p]);
-    return;
-  }
-  for (int64_t k = 0; k < tile.channels; k++) {
-    const T* from = g + k * out[1];
-    A* to = gradient + k;
-    for (int p = 0; p < s.count; p++) to[p * width] = widen(from[p * out[4]]);
+  } else if (out[4] == 1 && width == 4) {
+    for (int p = 0; p < s.count; p += 4) turn_four_in(g + p, out[1], tile.channels, s.count - p, gradient + p * width);
+  } else if (out[4] == 1) {
+    for (int64_t k = 0; k < width; k += lanes)
+      for (int p = 0; p < s.count; p += lanes)
+        turn_in(g + k * out[1] + p, out[1], tile.channels - k, s.count - p, gradient + p * width + k, width);
+  } else {
+    for (int p = 0; p < s.count; p++)
+      for (int64_t k = 0; k < width; k++) gradient[p * width + k] = k < tile.channels ? widen(g[p * out[4] + k * out[1]]) : A(0);
   }
 }
 
@@ -134,7 +165,7 @@ RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P
   constexpr int lanes = sizeof(V) / sizeof(A);
   const int64_t width = n * lanes;
   for (int q = 0; q < count; q++) {
-    const int p = points[q];
+    const int p = points ? points[q] : q;
     const A* from = gradient + p * width;
     for (int row = 0; row < rows.count; row++) {
       A* to = sums + r.offset[p] + rows.offset[row];
@@ -149,19 +180,23 @@ RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P
   }
 }
 
-template <class P>
-RETICLE_INLINE void add_numbers(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
+// One channel, R rows of S pixels: what each point adds is computed for all of them first.
+template <int R, class P>
+RETICLE_INLINE void add_numbers(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
                                 typename P::A* sums) {
   using A = typename P::A;
-  alignas(64) A value[P::S][SEGMENT];
-  for (int row = 0; row < rows.count; row++) {
+  alignas(64) A value[R * P::S][SEGMENT];
+  const int n = (r.count + 7) & ~7;
+  for (int row = 0; row < R; row++)
     for (int t = 0; t < P::S; t++)
-      for (int p = 0; p < r.count; p++) value[t][p] = gradient[p] * r.row_weight[row][p] * r.column_weight[t][p];
-    for (int q = 0; q < count; q++) {
-      const int p = points[q];
-      A* to = sums + r.offset[p] + rows.offset[row];
-      for (int t = 0; t < plan.width[2]; t++) to[t] += value[t][p];
-    }
+      for (int p = 0; p < n; p++) value[row * P::S + t][p] = gradient[p] * r.row_weight[row][p] * r.column_weight[t][p];
+  for (int q = 0; q < count; q++) {
+    const int p = points ? points[q] : q;
+    A* to = sums + r.offset[p];
+#pragma GCC unroll 4
+    for (int row = 0; row < R; row++)
+#pragma GCC unroll 4
+      for (int t = 0; t < P::S; t++) to[rows.offset[row] + t] += value[row * P::S + t][p];
   }
 }
 
@@ -196,6 +231,31 @@ int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, b
 }
 
 template <class P>
+RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Reading<P>& r, const int* points,
+                                int count, const typename P::A* gradient) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int64_t width = tiling.channels;
+  A* sums = tile.sums;
+  for (int a = 0; a < 3; a++) sums -= tile.origin[a] * tiling.stride[a + 2];
+  const bool full = plan.width[2] == P::S;
+  if (width == 1 && full && rows.count == 1)
+    add_numbers<1>(rows, r, points, count, gradient, sums);
+  else if (width == 1 && full && rows.count == P::S)
+    add_numbers<P::S>(rows, r, points, count, gradient, sums);
+  else if (width == 1 && full && rows.count == P::S * P::S)
+    add_numbers<P::S * P::S>(rows, r, points, count, gradient, sums);
+  else if (width == 1)
+    add_vectors<A>(plan, rows, r, points, count, 1, gradient, sums);
+  else if (width == 4)
+    add_vectors<Four<A>>(plan, rows, r, points, count, 1, gradient, sums);
+  else if (width == lanes)
+    add_vectors<Vec<A>>(plan, rows, r, points, count, 1, gradient, sums);
+  else
+    add_vectors<Vec<A>>(plan, rows, r, points, count, width / lanes, gradient, sums);
+}
+
+template <class P>
 RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Segment<P>& s, Reading<P>& r,
                                    const typename P::A* gradient) {
   using A = typename P::A;
@@ -204,43 +264,47 @@ RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const
   // a gradient that is not finite must not meet a weight of 0 that is not its own
   const bool careful = s.edge && !all_finite(gradient, s.padded() * width);
   if (!careful) {
-    const int count = choose_points(plan, tiling, tile, s.any_hard, s, points);
-    if (count == 0 && !s.any_hard) return;
-    make_reading(plan, tiling.stride, s, r);
-    const int64_t origin = tile.origin[0] * tiling.stride[2] + tile.origin[1] * tiling.stride[3] + tile.origin[2] * tiling.stride[4];
-    A* sums = tile.sums - origin;
-    if (width == 1)
-      add_numbers(plan, rows, r, points, count, gradient, sums);
-    else if (width == 4)
-      add_vectors<Four<A>>(plan, rows, r, points, count, 1, gradient, sums);
-    else if (width == VecOf<A>::lanes)
-      add_vectors<Vec<A>>(plan, rows, r, points, count, 1, gradient, sums);
-    else
-      add_vectors<Vec<A>>(plan, rows, r, points, count, width / VecOf<A>::lanes, gradient, sums);
+    const bool all = !tiling.cut && !s.any_hard;
+    const int count = all ? s.count : choose_points(plan, tiling, tile, s.any_hard, s, points);
+    if (count > 0) {
+      make_reading(plan, tiling.stride, s, r);
+      add_windows(plan, tiling, tile, rows, r, all ? nullptr : points, count, gradient);
+    }
   }
   for (int p = 0; p < s.count && (careful || s.any_hard); p++)
     if (careful || s.hard[p]) add_carefully(plan, tiling, tile, s, p, gradient + p * width);
+}
+
+template <class T, class P>
+RETICLE_INLINE void write_line(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const typename P::A* from, T* to) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int64_t *stride = plan.c.grad_input.stride, width = tiling.channels, columns = tile.high[2] - tile.low[2];
+  if (stride[1] == 1 && width >= lanes) {
+    for (int64_t x = 0; x < columns; x++)
+      for (int64_t k = 0; k < tile.channels; k += lanes) store_some(load(from + x * width + k), to + x * stride[4] + k, int(tile.channels - k));
+  } else if (stride[4] == 1 && width == 4) {
+    for (int64_t x = 0; x < columns; x += 4) turn_four_out(from + x * width, int(columns - x), to + x, stride[1], tile.channels);
+  } else if (stride[4] == 1 && width >= lanes) {
+    for (int64_t k = 0; k < tile.channels; k += lanes)
+      for (int64_t x = 0; x < columns; x += lanes)
+        turn_out(from + x * width + k, width, int(columns - x), to + k * stride[1] + x, stride[1], tile.channels - k);
+  } else {
+    for (int64_t k = 0; k < tile.channels; k++)
+      for (int64_t x = 0; x < columns; x++) narrow(from[x * width + k], to[k * stride[1] + x * stride[4]]);
+  }
 }
 
 // Writes the finished sums where they belong.
 template <class T, class P>
 RETICLE_APART void write_tile(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, T* to) {
   const int64_t* stride = plan.c.grad_input.stride;
-  to += tile.first_channel * stride[1];
+  to += tile.first_channel * stride[1] + tile.low[2] * stride[4];
+  const auto* from = tile.sums + (tile.low[2] - tile.origin[2]) * tiling.stride[4];
   for (int64_t z = tile.low[0]; z < tile.high[0]; z++)
-    for (int64_t y = tile.low[1]; y < tile.high[1]; y++) {
-      const auto* from = tile.sums + (z - tile.origin[0]) * tiling.stride[2] + (y - tile.origin[1]) * tiling.stride[3] +
-                         (tile.low[2] - tile.origin[2]) * tiling.stride[4];
-      T* line = to + z * stride[2] + y * stride[3] + tile.low[2] * stride[4];
-      const int64_t columns = tile.high[2] - tile.low[2];
-      if (stride[1] == 1) {
-        for (int64_t x = 0; x < columns; x++)
-          for (int64_t k = 0; k < tile.channels; k++) narrow(from[x * tiling.channels + k], line[x * stride[4] + k]);
-      } else {
-        for (int64_t k = 0; k < tile.channels; k++)
-          for (int64_t x = 0; x < columns; x++) narrow(from[x * tiling.channels + k], line[k * stride[1] + x * stride[4]]);
-      }
-    }
+    for (int64_t y = tile.low[1]; y < tile.high[1]; y++)
+      write_line(plan, tiling, tile, from + (z - tile.origin[0]) * tiling.stride[2] + (y - tile.origin[1]) * tiling.stride[3],
+                 to + z * stride[2] + y * stride[3]);
 }
 
 template <class P>

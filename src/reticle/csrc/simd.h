@@ -217,6 +217,57 @@ RETICLE_INLINE bool all_finite(V v) {
   return every != 0;
 }
 
+template <class T>
+RETICLE_INLINE Four<Wide<T>> load_four(const T* p, int n) {
+  if (n >= 4) return load_four(p);
+  T some[4] = {};
+  for (int k = 0; k < n; k++) some[k] = p[k];
+  return load_four(some);
+}
+
+RETICLE_INLINE void store_four(F4 v, float* p) { std::memcpy(p, &v, sizeof v); }
+RETICLE_INLINE void store_four(D4 v, double* p) { std::memcpy(p, &v, sizeof v); }
+template <class T>
+RETICLE_INLINE void store_four(F4 v, T* p) {
+  for (int k = 0; k < 4; k++) narrow(v[k], p[k]);
+}
+template <class T>
+RETICLE_INLINE void store_four(Four<Wide<T>> v, T* p, int n) {
+  if (n >= 4) return store_four(v, p);
+  for (int k = 0; k < n; k++) narrow(v[k], p[k]);
+}
+
+// Rows become columns.
+RETICLE_INLINE void transpose(F4* r) {
+  typedef int32_t I4 __attribute__((vector_size(16)));
+  const I4 low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+  const F4 a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[0], r[1], high);
+  const F4 c = __builtin_shuffle(r[2], r[3], low), d = __builtin_shuffle(r[2], r[3], high);
+  r[0] = __builtin_shuffle(a, c, first), r[1] = __builtin_shuffle(a, c, second);
+  r[2] = __builtin_shuffle(b, d, first), r[3] = __builtin_shuffle(b, d, second);
+}
+RETICLE_INLINE void transpose(D4* r) {
+  typedef int64_t L4 __attribute__((vector_size(32)));
+  const L4 low = {0, 4, 2, 6}, high = {1, 5, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+  const D4 a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[0], r[1], high);
+  const D4 c = __builtin_shuffle(r[2], r[3], low), d = __builtin_shuffle(r[2], r[3], high);
+  r[0] = __builtin_shuffle(a, c, first), r[1] = __builtin_shuffle(b, d, first);
+  r[2] = __builtin_shuffle(a, c, second), r[3] = __builtin_shuffle(b, d, second);
+}
+RETICLE_INLINE void transpose(F8* r) {
+  const I8 low = {0, 8, 1, 9, 4, 12, 5, 13}, high = {2, 10, 3, 11, 6, 14, 7, 15};
+  const I8 first = {0, 1, 8, 9, 4, 5, 12, 13}, second = {2, 3, 10, 11, 6, 7, 14, 15};
+  const I8 halves = {0, 1, 2, 3, 8, 9, 10, 11}, others = {4, 5, 6, 7, 12, 13, 14, 15};
+  F8 a[8], b[8];
+  for (int k = 0; k < 8; k += 2) a[k] = __builtin_shuffle(r[k], r[k + 1], low), a[k + 1] = __builtin_shuffle(r[k], r[k + 1], high);
+  for (int k = 0; k < 8; k += 4)
+    for (int t = 0; t < 2; t++) {
+      b[k + 2 * t] = __builtin_shuffle(a[k + t], a[k + t + 2], first);
+      b[k + 2 * t + 1] = __builtin_shuffle(a[k + t], a[k + t + 2], second);
+    }
+  for (int k = 0; k < 4; k++) r[k] = __builtin_shuffle(b[k], b[k + 4], halves), r[k + 4] = __builtin_shuffle(b[k], b[k + 4], others);
+}
+
 // `n` a multiple of the lanes.
 template <class A>
 RETICLE_INLINE bool all_finite(const A* p, int64_t n) {
