@@ -11,7 +11,7 @@ struct Backward {
   const P& plan;
   Tiling<P> tiling;
   std::vector<double> partial;  // gradients of matrices, block by block
-  std::vector<Box> boxes;       // block by block
+  std::vector<BlockBoxes> boxes;      // block by block
 
   explicit Backward(const P& p) : plan(p), tiling(p) {}
   int64_t blocks() const { return plan.c.batch * plan.blocks(); }
@@ -61,7 +61,7 @@ void gradient_of_where(Backward<P>& work, const Threads& threads) {
 }
 
 template <class P>
-void find_boxes(Backward<P>& work, const Threads& threads) {
+void find_all_boxes(Backward<P>& work, const Threads& threads) {
   work.boxes.resize(work.blocks());
   auto task = [](void* context, int64_t begin, int64_t end) {
     Backward<P>& work = *(Backward<P>*)context;
@@ -69,7 +69,7 @@ void find_boxes(Backward<P>& work, const Threads& threads) {
     Segment<P> s;
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / plan.blocks();
-      work.boxes[n] = box_of_block(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s);
+      find_boxes(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s, work.boxes[n]);
     }
   };
   threads.run(work.blocks(), task, &work);
@@ -84,8 +84,10 @@ void scatter_sample(const Backward<P>& work, int64_t b, const Tile<P>& tile, Seg
   const T* g = (const T*)c.output.data + b * c.output.stride[0];
   const Matrix m = read_matrix(c, b, plan.in, plan.out);
   for (int64_t block = 0; block < plan.blocks(); block++) {
-    if (work.tiling.cut && !touches(work.tiling, tile, work.boxes[b * plan.blocks() + block])) continue;
+    const BlockBoxes* boxes = work.tiling.cut ? &work.boxes[b * plan.blocks() + block] : nullptr;
+    if (boxes && !touches(work.tiling, tile, boxes->whole)) continue;
     for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
+      if (boxes && !touches(work.tiling, tile, boxes->row[row])) continue;
       find_places(plan, m, b, s);
       make_windows(plan, {false, false}, s);
       turn_over(plan, work.tiling, tile, s, g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4], gradient);
@@ -97,7 +99,7 @@ void scatter_sample(const Backward<P>& work, int64_t b, const Tile<P>& tile, Seg
 template <class T, class P>
 void gradient_of_input(Backward<P>& work, const Threads& threads) {
   const Call& c = work.plan.c;
-  if (work.tiling.cut) find_boxes(work, threads);
+  if (work.tiling.cut) find_all_boxes(work, threads);
   auto task = [](void* context, int64_t begin, int64_t end) {
     using A = typename P::A;
     const Backward<P>& work = *(const Backward<P>*)context;

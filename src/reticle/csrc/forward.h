@@ -20,9 +20,9 @@ RETICLE_APART void forward_carefully(const P& plan, const Segment<P>& s, int p, 
   }
 }
 
-// K channels of one vector of points.
+// K channels of one vector of points, of which `count` exist. What is not finite shows in `check`.
 template <int K, class T, class P>
-RETICLE_INLINE bool pairs(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, T* v) {
+RETICLE_INLINE void pairs(const P& plan, const Rows& rows, const Reading<P>& s, int p, int count, const T* u, T* v, Vec<typename P::A>& check) {
   using A = typename P::A;
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
   const int64_t* offset = s.offset + p;
@@ -39,36 +39,26 @@ RETICLE_INLINE bool pairs(const P& plan, const Rows& rows, const Reading<P>& s, 
     }
   }
   const Vec<A> wl = load(s.column_weight[0] + p), wr = load(s.column_weight[1] + p);
-  Vec<A> check = {};
 #pragma GCC unroll 4
   for (int k = 0; k < K; k++) {
-    Vec<A> answer = left[k] * wl + right[k] * wr;
+    const Vec<A> answer = left[k] * wl + right[k] * wr;
     check += answer * 0;
-    store_some(answer, v + k * next_out + p, s.count - p);
+    store_some(answer, v + k * next_out + p, count);
   }
-  return all_finite(check);
 }
 
 // Four pixels in a row: each point is a vector; four of them are turned over for the last sum.
-template <class A>
-RETICLE_INLINE Four<A> turned_sum(const Four<A>* v, const A (*weight)[SEGMENT], int p) {
-  Four<A> total = {};
-  for (int t = 0; t < 4; t++) {
-    Four<A> column = {v[0][t], v[1][t], v[2][t], v[3][t]};
-    total += column * load_four(weight[t] + p);
-  }
-  return total;
-}
-
 template <class T, class P>
-RETICLE_INLINE bool fours(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, T* v) {
+RETICLE_INLINE void fours(const Rows& rows, const Reading<P>& s, int p, const T* u, T* v, Four<typename P::A>& check) {
   using A = typename P::A;
   Four<A> sums[4] = {};
-  for (int q = 0; q < 4; q++)
-    for (int r = 0; r < rows.count; r++) sums[q] += load_four(u + rows.offset[r] + s.offset[p + q]) * s.row_weight[r][p + q];
-  const Four<A> answer = turned_sum<A>(sums, s.column_weight, p);
-  for (int q = 0; q < 4 && p + q < s.count; q++) narrow(answer[q], v[p + q]);
-  return all_finite(answer);
+  for (int r = 0; r < rows.count; r++)
+    for (int q = 0; q < 4; q++) sums[q] += load_four(u + rows.offset[r] + s.offset[p + q]) * s.row_weight[r][p + q];
+  transpose(sums);
+  Four<A> answer = {};
+  for (int t = 0; t < 4; t++) answer += sums[t] * load_four(s.column_weight[t] + p);
+  check += answer * 0;
+  store_four(answer, v + p, s.count - p);
 }
 
 template <class T, class P>
@@ -79,19 +69,25 @@ RETICLE_INLINE void singles(const Reading<P>& s, const T* u, T* v) {
   }
 }
 
-// K channels, pixels side by side in memory, output too.
+// K channels, pixels side by side in memory, output too. False: something is not finite.
 template <int K, class T, class P>
 RETICLE_INLINE bool along_points(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
-  bool finite = true;
+  using A = typename P::A;
   if constexpr (P::S == 2) {
-    for (int p = 0; p < s.count; p += VecOf<typename P::A>::lanes) finite &= pairs<K>(plan, rows, s, p, u, v);
+    constexpr int lanes = VecOf<A>::lanes;
+    Vec<A> check = {};
+    int p = 0;
+    for (; p + lanes <= s.count; p += lanes) pairs<K>(plan, rows, s, p, lanes, u, v, check);
+    if (p < s.count) pairs<K>(plan, rows, s, p, s.count - p, u, v, check);
+    return is_zero(check);
   } else {
+    Four<A> check = {};
     for (int k = 0; k < K; k++, u += plan.c.input.stride[1], v += plan.c.output.stride[1]) {
       if constexpr (P::S == 1) singles(s, u, v);
-      for (int p = 0; p < s.count && P::S == 4; p += 4) finite &= fours(plan, rows, s, p, u, v);
+      for (int p = 0; p < s.count && P::S == 4; p += 4) fours(rows, s, p, u, v, check);
     }
+    return is_zero(check);
   }
-  return finite;
 }
 
 // The pixels of one point's window: where they are, how much they count.
@@ -115,13 +111,12 @@ RETICLE_INLINE void list_reads(const P& plan, const Rows& rows, const Reading<P>
 
 // N pixels each, N known or 0: as many as there are.
 template <int N, class T, class P>
-RETICLE_INLINE bool channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v) {
+RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, Vec<typename P::A>& check) {
   using A = typename P::A;
   constexpr int lanes = VecOf<A>::lanes;
   const int count = N ? N : reads.count;
   const int64_t channels = plan.c.channels;
   int64_t k = 0;
-  Vec<A> check = {};
   for (; k + lanes <= channels; k += lanes) {
     Vec<A> total = {};
 #pragma GCC unroll 8
@@ -136,24 +131,23 @@ RETICLE_INLINE bool channels_of(const P& plan, const Reads<P>& reads, const T* u
     check += total * 0;
     store_some(total, v + k, left);
   }
-  return all_finite(check);
 }
 
 template <class T, class P>
 RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
-  bool finite = true;
+  Vec<typename P::A> check = {};
   Reads<P> reads;
   for (int p = 0; p < s.count; p++) {
     list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
     T* to = v + p * plan.c.output.stride[4];
     if (reads.count == 4)
-      finite &= channels_of<4>(plan, reads, u, to);
+      channels_of<4>(plan, reads, u, to, check);
     else if (reads.count == 8)
-      finite &= channels_of<8>(plan, reads, u, to);
+      channels_of<8>(plan, reads, u, to, check);
     else
-      finite &= channels_of<0>(plan, reads, u, to);
+      channels_of<0>(plan, reads, u, to, check);
   }
-  return finite;
+  return is_zero(check);
 }
 
 // Any strides, one number at a time.

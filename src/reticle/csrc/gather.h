@@ -39,14 +39,12 @@ RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<
   }
   const auto& x = s.window[2];
   const Vec<A> wl = load(x.weight[0] + p), wr = load(x.weight[1] + p), sl = load(x.slope[0] + p), sr = load(x.slope[1] + p);
-  Vec<A> along_x = {};
-  for (int r = 0; r < R; r++) along_x += (left[r] * sl + right[r] * sr) * load(reading.row_weight[r] + p);
-  store(along_x, slopes.axis[2] + p);
-  for (int a = 3 - plan.c.ndim; a < 2; a++) {
-    Vec<A> total = {};
-    for (int r = 0; r < R; r++) total += (left[r] * wl + right[r] * wr) * row_slope<Vec<A>>(plan, s, a, r, p);
-    store(total, slopes.axis[a] + p);
+  Vec<A> totals[3] = {};
+  for (int r = 0; r < R; r++) {
+    totals[2] += (left[r] * sl + right[r] * sr) * load(reading.row_weight[r] + p);
+    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += (left[r] * wl + right[r] * wr) * row_slope<Vec<A>>(plan, s, a, r, p);
   }
+  for (int a = 3 - plan.c.ndim; a < 3; a++) store(totals[a], slopes.axis[a] + p);
 }
 
 // The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed.
@@ -133,14 +131,11 @@ RETICLE_APART void gather_quickly(const P& plan, const Rows& rows, const Segment
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
   const bool points = in[4] == 1 && out[4] == 1 && plan.width[2] == P::S;
   if constexpr (P::S == 2) {
-    if (points && plan.c.ndim == 2 && rows.count == 2) {
-      for (int p = 0; p < s.count; p += VecOf<A>::lanes) gather_pairs<2>(plan, rows, s, reading, p, u, g, slopes);
-      return;
-    }
-    if (points && plan.c.ndim == 3 && rows.count == 4) {
-      for (int p = 0; p < s.count; p += VecOf<A>::lanes) gather_pairs<4>(plan, rows, s, reading, p, u, g, slopes);
-      return;
-    }
+    constexpr int lanes = VecOf<A>::lanes;
+    const bool image = points && plan.c.ndim == 2 && rows.count == 2, volume = points && plan.c.ndim == 3 && rows.count == 4;
+    for (int p = 0; p < s.count && image; p += lanes) gather_pairs<2>(plan, rows, s, reading, p, u, g, slopes);
+    for (int p = 0; p < s.count && volume; p += lanes) gather_pairs<4>(plan, rows, s, reading, p, u, g, slopes);
+    if (image || volume) return;
   }
   for (int p = 0; p < s.count; p++) {
     Vec<A> dots[16][4];

@@ -8,7 +8,8 @@
 namespace reticle {
 namespace {
 
-constexpr int64_t TILE_NUMBERS = 1 << 16;  // that an owner adds up at a time: they stay in its cache
+constexpr int64_t TILE_NUMBERS = 1 << 16;   // that an owner adds up at a time: they stay in its cache
+constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds: they stay in the nearest one
 
 // How the input is cut: boxes of pixels, and groups of channels that are treated together.
 template <class P>
@@ -25,14 +26,14 @@ struct Tiling {
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     cut = cells * channels > TILE_NUMBERS;
     if (!cut && channels == lanes) {
-      const int64_t fit = TILE_NUMBERS / (cells * lanes), wanted = (c.channels + lanes - 1) / lanes;
+      const int64_t fit = std::max<int64_t>(GROUP_NUMBERS / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
       channels = lanes * std::min(fit, wanted);
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
     if (cut) {
       const int64_t room = TILE_NUMBERS / channels;
-      size[2] = std::min<int64_t>(c.size[2], c.ndim == 3 ? 256 : c.ndim == 2 ? 512 : room);
+      size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? room : 256);
       const int64_t lines = std::max<int64_t>(room / size[2], 8);
       size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
       size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
@@ -49,9 +50,16 @@ struct Tiling {
   int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }
 };
 
-// First pixels of all windows of a block lie here.
+// First pixels of some windows lie here.
 struct Box {
   int32_t low[3], high[3];
+};
+
+constexpr int32_t MOST = std::numeric_limits<int32_t>::max();
+constexpr Box EMPTY = {{MOST, MOST, MOST}, {-1, -1, -1}};
+
+struct BlockBoxes {
+  Box whole, row[BLOCK_ROWS];
 };
 
 // A tile while its owner works on it.
@@ -80,15 +88,18 @@ void find_box(const P& plan, const Segment<P>& s, Box& box) {
 }
 
 template <class P>
-Box box_of_block(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
-  constexpr int32_t most = std::numeric_limits<int32_t>::max();
-  Box box = {{most, most, most}, {-1, -1, -1}};
+void find_boxes(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, BlockBoxes& boxes) {
+  boxes.whole = EMPTY;
   for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
     find_places(plan, m, b, s);
     make_windows(plan, {false, false}, s);
-    find_box(plan, s, box);
+    boxes.row[row] = EMPTY;
+    find_box(plan, s, boxes.row[row]);
+    for (int a = 0; a < 3; a++) {
+      boxes.whole.low[a] = std::min(boxes.whole.low[a], boxes.row[row].low[a]);
+      boxes.whole.high[a] = std::max(boxes.whole.high[a], boxes.row[row].high[a]);
+    }
   }
-  return box;
 }
 
 template <class P>
@@ -258,7 +269,6 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
 template <class P>
 RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Segment<P>& s, Reading<P>& r,
                                    const typename P::A* gradient) {
-  using A = typename P::A;
   int points[SEGMENT];
   const int64_t width = tiling.channels;
   // a gradient that is not finite must not meet a weight of 0 that is not its own

@@ -209,12 +209,16 @@ RETICLE_INLINE F4 load_four(const T* p) {
 }
 
 template <class V>
-RETICLE_INLINE bool all_finite(V v) {
-  V zero = v * 0;  // NaN where it was not finite
-  auto ordered = zero == zero;
-  int64_t every = -1;
-  for (unsigned k = 0; k < sizeof(V) / sizeof(v[0]); k++) every &= ordered[k];
-  return every != 0;
+RETICLE_INLINE auto sum(V v) {
+  auto total = v[0];
+  for (unsigned k = 1; k < sizeof(V) / sizeof(v[0]); k++) total += v[k];
+  return total;
+}
+
+// Of a sum of numbers times 0: it is NaN if one of them is not finite.
+template <class V>
+RETICLE_INLINE bool is_zero(V check) {
+  return sum(check) == 0;
 }
 
 template <class T>
@@ -273,14 +277,7 @@ template <class A>
 RETICLE_INLINE bool all_finite(const A* p, int64_t n) {
   Vec<A> check = {};
   for (int64_t k = 0; k < n; k += VecOf<A>::lanes) check += load(p + k) * 0;
-  return all_finite(check);
-}
-
-template <class V>
-RETICLE_INLINE auto sum(V v) {
-  auto total = v[0];
-  for (unsigned k = 1; k < sizeof(V) / sizeof(v[0]); k++) total += v[k];
-  return total;
+  return is_zero(check);
 }
 
 }  // namespace
