@@ -20,7 +20,7 @@ from setuptools.errors import BaseError, CCompilerError
 CSRC = Path("src/reticle/csrc")
 INSTALL = "With torch installed, run in a clone: pip install --no-build-isolation ."
 # the oldest torch of pyproject.toml: what is compiled against any newer one runs on it, too
-FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-DTORCH_TARGET_VERSION=0x020b000000000000"]
+FLAGS = ["-std=c++17", "-O3", "-g0", "-ffp-contract=off", "-Wno-psabi", "-fvisibility=hidden", "-DTORCH_TARGET_VERSION=0x020b000000000000"]
 ONLY = {"kernels_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"]}
 
 

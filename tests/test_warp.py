@@ -123,7 +123,8 @@ HINT = "\n  It maps normalised target points to source points; add the axis that
             (IMAGE.long(), MATRIX),
             {},
             TypeError,
-            "reticle.warp: `input` must have a floating dtype; got torch.int64.\n  Convert it first, for example input.float().",
+            "reticle.warp: `input` must have a floating dtype or torch.uint8; got torch.int64.\n"
+            "  Convert it first, for example input.float().",
         ),
         (
             (IMAGE[0, 0], MATRIX),
@@ -186,13 +187,13 @@ HINT = "\n  It maps normalised target points to source points; add the axis that
             (IMAGE, MATRIX),
             {"padding_mode": "constant", "value": (1.0, 2.0)},
             ValueError,
-            "reticle.grid_sample: `value` must be a number or one per channel, C = 3; got shape (2,).",
+            "reticle.warp: `value` must be a number or one per channel, C = 3; got shape (2,).",
         ),
         (
-            (IMAGE, MATRIX, None, "nearest"),
+            (IMAGE, MATRIX, None, "lanczos3"),
             {"backend": "aten"},
             NotImplementedError,
-            "reticle.grid_sample: backend 'aten' rounds half to even in nearest mode, not up.\n  Use backend='auto', or 'reference'.",
+            "reticle.grid_sample: backend 'aten' has no lanczos3 mode.\n  Use backend='auto', or 'reference'.",
         ),
     ],
 )

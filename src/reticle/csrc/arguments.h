@@ -134,14 +134,16 @@ inline void set_grid(Call& c, const View& input, const View& grid) {
 
 // A written tensor of which two elements share memory would depend on the order of the threads.
 inline bool overlaps_itself(const View& v) {
-  std::array<std::pair<int64_t, int64_t>, 5> axes;
-  int64_t count = 0, reach = 0;
-  for (int64_t a = 0; a < v.dim; ++a)
-    if (v.size[a] > 1) axes[count++] = {v.stride[a], v.size[a]};
-  std::sort(axes.begin(), axes.begin() + count);
-  for (int64_t a = 0; a < count; ++a) {
-    if (axes[a].first <= reach) return true;
-    reach += axes[a].first * (axes[a].second - 1);
+  int64_t reach = 0;
+  std::array<bool, 5> passed{};
+  for (int64_t round = 0; round < v.dim; ++round) {
+    int64_t next = -1;  // the shortest step of those left
+    for (int64_t a = 0; a < v.dim; ++a)
+      if (!passed[a] && (next < 0 || v.stride[a] < v.stride[next])) next = a;
+    passed[next] = true;
+    if (v.size[next] <= 1) continue;
+    if (v.stride[next] <= reach) return true;
+    reach += v.stride[next] * (v.size[next] - 1);
   }
   return false;
 }

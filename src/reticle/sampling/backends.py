@@ -93,7 +93,7 @@ def explain(
 ) -> str:
     """One line per backend: ``chosen``, ``able``, or why it refuses such a call of ``grid_sample`` or ``warp``.
 
-    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3").split("\n", 1)[1])
+    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3").split("\\n", 1)[1])
     aten       has no lanczos3 mode
     reference  chosen
     """

@@ -45,8 +45,11 @@ WHY_NOT = _load()
 
 def refuses(s: "Spec") -> str | None:
     """Why the compiled sampler cannot do the call, or None."""
-    if WHY_NOT is not None:
-        return WHY_NOT
+    return WHY_NOT or lacks(s)
+
+
+def lacks(s: "Spec") -> str | None:
+    """Why it cannot do the call wherever it was built, or None."""
     if s.device != "cpu":
         return f"computes on the CPU, not on {s.device}"
     if s.mode not in _MODE_IDS:
