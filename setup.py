@@ -7,6 +7,7 @@ environment that it builds for may, and its headers and library are all that is 
 import importlib.util
 import os
 import platform
+import shlex
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
@@ -87,13 +88,15 @@ class BuildNative(build_ext):
 
     def _compile(self, torch: Path, target: Path) -> None:
         def compile_one(source: str) -> list[str]:
-            flags = [*FLAGS, *ONLY.get(Path(source).name, [])]
+            # setuptools puts CXXFLAGS in front; they shall have the last word
+            flags = [*FLAGS, *ONLY.get(Path(source).name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
             return self.compiler.compile([source], output_dir=self.build_temp, include_dirs=[str(torch / "include")], extra_postargs=flags)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [o for made in pool.map(compile_one, sources()) for o in made]
         # no search path is written into it: whoever loads it has loaded torch
-        self.compiler.link_shared_object(objects, str(target), libraries=["torch_cpu"], library_dirs=[str(torch / "lib")], target_lang="c++")
+        folders = [str(torch / "lib")]
+        self.compiler.link_shared_object(objects, str(target), libraries=["torch_cpu"], library_dirs=folders, target_lang="c++")
 
 
 class AnyPython(bdist_wheel):
