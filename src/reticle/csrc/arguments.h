@@ -18,6 +18,8 @@ namespace reticle {
 using torch::stable::Tensor;
 using Sizes = std::vector<int64_t>;
 
+constexpr int64_t LONGEST = int64_t(1) << 30;  // pixels of an axis: the kernels count those in 32 bits, offsets in 64
+
 // The facts of a tensor, read once: each question crosses into torch.
 struct View {
   void* data;
@@ -94,6 +96,7 @@ inline Call begin_call(const View& input, int64_t mode, int64_t padding, bool al
   for (int a = 0; a < c.ndim; ++a) {
     c.size[3 - c.ndim + a] = input.size[2 + a];
     STD_TORCH_CHECK(input.size[2 + a] > 0, "reticle: `input` must have at least one pixel along every axis");
+    STD_TORCH_CHECK(input.size[2 + a] <= LONGEST, "reticle: `input` must have at most 2^30 pixels along every axis");
   }
   return c;
 }
@@ -126,6 +129,7 @@ inline void set_grid(Call& c, const View& input, const View& grid) {
   STD_TORCH_CHECK(grid.dim == c.ndim + 2 && grid.size[c.ndim + 1] == c.ndim, "reticle: `grid` must have shape (B, *out, D), D = ", c.ndim);
   set_where(c, input, grid);
   for (int a = 0; a < c.ndim; ++a) {
+    STD_TORCH_CHECK(grid.size[1 + a] <= LONGEST, "reticle: `grid` must have at most 2^30 points along every axis");
     c.out[3 - c.ndim + a] = grid.size[1 + a];
     c.where_stride[4 - c.ndim + a] = grid.stride[1 + a];
   }

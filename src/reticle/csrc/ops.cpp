@@ -43,7 +43,7 @@ Sizes output_sizes(const Call& c) {
 void set_size(Call& c, const Sizes& output_size) {
   STD_TORCH_CHECK(static_cast<int32_t>(output_size.size()) == c.ndim, "reticle: `output_size` must have one size per axis");
   for (int a = 0; a < c.ndim; ++a) {
-    STD_TORCH_CHECK(output_size[a] > 0, "reticle: `output_size` must be positive");
+    STD_TORCH_CHECK(output_size[a] > 0 && output_size[a] <= LONGEST, "reticle: `output_size` must be positive, at most 2^30");
     c.out[3 - c.ndim + a] = output_size[a];
   }
 }
@@ -185,7 +185,7 @@ std::string instruction_set() { return best_kernels().name; }
 
 }  // namespace
 
-#define HOW "int mode, int padding, bool align_corners, Tensor? fill"
+#define HOW "int mode_id, int padding_id, bool align_corners, Tensor? fill"
 STABLE_TORCH_LIBRARY(reticle, m) {
   m.def("warp(Tensor input, Tensor matrix, SymInt[] output_size, " HOW ") -> Tensor");
   m.def("warp_into(Tensor input, Tensor matrix, " HOW ", Tensor(a!) output) -> ()");

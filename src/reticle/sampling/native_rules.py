@@ -221,7 +221,10 @@ def _vmap_backward_of(name: str) -> Callable[..., Any]:
 
 
 def _one_by_one(op, info, in_dims, args):
-    results = [op(*(a if d is None else a.select(d, i) for a, d in zip(args, in_dims, strict=True))) for i in range(info.batch_size)]
+    def call(i):
+        return op(*(a.select(d, i) if isinstance(a, Tensor) and d is not None else a for a, d in zip(args, in_dims, strict=True)))
+
+    results = [call(i) for i in range(info.batch_size)]
     if isinstance(results[0], Tensor):
         return torch.stack(results), 0
     return tuple(torch.stack(r) for r in zip(*results, strict=True)), (0, 0)
