@@ -95,10 +95,12 @@ def test_a_warp_has_right_derivatives(ndim, kind, device):
 def test_16_bit_images_are_warped_at_float32_coordinates(dtype, matrix_dtype, device):
     image = torch.rand(1, 1, 6, 300, device=device).to(dtype)
     matrix = matrices(1, 2, "affine").to(matrix_dtype).to(device)
-    got = warp(image, matrix)
-    want = warp(image.to(torch.promote_types(torch.float32, matrix_dtype)), matrix.to(torch.promote_types(torch.float32, matrix_dtype)))
+    wide = torch.promote_types(torch.float32, matrix_dtype)
+    got, want = warp(image, matrix), warp(image.to(wide), matrix.to(wide))
     assert got.dtype == dtype
-    torch.testing.assert_close(got, want.to(dtype), rtol=0, atol=0)
+    # the compiled kernels sum in single precision whatever the matrix is, so that a rare tie is rounded the other way
+    step = 0 if matrix_dtype != torch.float64 else 2 * torch.finfo(dtype).eps
+    torch.testing.assert_close(got, want.to(dtype), rtol=step, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["affine", "projective"])
