@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+CASES ?= 20000
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # real MNIST, where a folder of data lies beside the checkout; the tests that need it are skipped otherwise
 ifneq ($(wildcard ../shared/data),)
@@ -11,10 +13,10 @@ export RETICLE_DATA ?= $(abspath ../shared/data)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test shapes lint docs clean
+.PHONY: help demo test shapes lint docs native sanitize clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP)  ## train with and without a spatial transformer on real digits; pictures and a report in runs/demo
 	@echo "Training the same network with and without a spatial transformer on turned, scaled, shifted, cluttered digits."
@@ -38,11 +40,24 @@ docs: $(STAMP)  ## renew the generated tables, then build docs/_build/html; any 
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
+native: $(STAMP)  ## compile the sampler again, in place, and say what became of it
+	$(BIN)/python setup.py -q build_ext --inplace
+	$(BIN)/python -m reticle info
+
+# the address sanitiser must be there before Python is; what Python itself leaves allocated is not our matter
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+sanitize: $(STAMP)  ## compile the sampler with sanitisers, beside the other, and give it hard cases; CASES=20000
+	CXXFLAGS="$(SANITIZE) -g1" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize/objects
+	RETICLE_NATIVE=build/sanitize/reticle/sampling/_native.so LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		$(BIN)/python tests/fuzz.py --cases $(CASES)
+
 clean:  ## remove .venv and what was built; runs stay
 	rm -rf $(VENV) build docs/_build .pytest_cache .mypy_cache .ruff_cache
 
-$(STAMP): pyproject.toml constraints.txt
+# torch first: the compiled sampler is built with its headers. Without a compiler the library installs all the same
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/reticle/csrc/*)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PIP) -c constraints.txt torch "setuptools>=77"
+	$(PIP) -c constraints.txt --no-build-isolation -e ".[dev]"
 	@touch $@

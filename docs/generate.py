@@ -13,7 +13,7 @@ import torch
 from reticle import MODES, PADDING_MODES, TRANSFORMS
 from reticle.bench import Suite
 from reticle.bench import table as bench
-from reticle.sampling import BACKENDS, Spec
+from reticle.sampling import BACKENDS, Spec, native
 from reticle.training.results import table
 from reticle.transforms import AbstractMatrixTransform
 
@@ -43,7 +43,8 @@ def modes() -> str:
         chosen: dict[str, list[str]] = {}
         for padding_mode in PADDING_MODES:
             spec = Spec("cpu", torch.float32, 2, name, padding_mode, False)
-            backend = next(b.name for b in BACKENDS if b.refuses(spec) is None)
+            # whether it was built here or not
+            backend = next(b.name for b in BACKENDS if (native.lacks if b.name == "native" else b.refuses)(spec) is None)
             chosen.setdefault(backend, []).append(padding_mode)
         backends = "; ".join(f"{b}: {', '.join(p)}" for b, p in chosen.items()) if len(chosen) > 1 else next(iter(chosen))
         rows.append((f"`{name}`", _title(mode.phi), str(mode.support), exact[mode.exact_degree], backends))

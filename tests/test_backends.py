@@ -1,12 +1,14 @@
 """Who computes a call: chosen by static facts, said in words, never by luck."""
 
+import itertools
+
 import pytest
 import torch
 from helpers import CALLS
 
 import reticle
 from reticle import MODES, Mode, explain, grid_sample, use_backend, warp
-from reticle.sampling import BACKENDS, Spec
+from reticle.sampling import BACKENDS, Spec, native
 from reticle.sampling import backends as backends_module
 from reticle.sampling.backends import choose
 
@@ -14,6 +16,9 @@ IMAGE, GRID = torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 2, 2)
 SPEC = Spec("cpu", torch.float32, 2, "bilinear", "zeros", False)
 OWN = Mode(torch.ones_like, support=2)
 NAMES = [b.name for b in BACKENDS]
+KNOWN = "auto, native, aten, reference"
+FIRST = "aten" if native.WHY_NOT else "native"
+FIRST_OF_ALL_MODES = "reference" if native.WHY_NOT else "native"
 
 
 @pytest.fixture
@@ -22,7 +27,10 @@ def calls(monkeypatch):
     ran = []
 
     def spy(backend):
-        return backend._replace(run=lambda *args: ran.append(backend.name) or backend.run(*args))
+        def seen(function):
+            return lambda *args: ran.append(backend.name) or function(*args)
+
+        return backend._replace(run=seen(backend.run), warp=backend.warp and seen(backend.warp))
 
     monkeypatch.setattr(backends_module, "BACKENDS", tuple(spy(b) for b in BACKENDS))
     return ran
@@ -66,16 +74,18 @@ def test_aten_says_why_it_refuses(change, why):
     spec = SPEC._replace(**change)
     with pytest.raises(NotImplementedError) as e:
         choose(spec, "aten")
-    assert str(e.value) == f"reticle.grid_sample: backend 'aten' {why}.\n  Use backend='auto', or 'reference'."
-    assert choose(spec).name == "reference"
+    able = FIRST_OF_ALL_MODES if spec.mode in ("nearest", "bilinear", "bicubic", "bspline3") else "reference"
+    assert str(e.value) == f"reticle.grid_sample: backend 'aten' {why}.\n  Use backend='auto', or {able!r}."
+    assert choose(spec).name == able
 
 
 def test_a_named_backend_runs_and_auto_takes_the_first_able(calls):
-    for name in ("auto", *NAMES):
+    names = [b.name for b in BACKENDS if b.refuses(SPEC) is None]
+    for name in ("auto", *names):
         grid_sample(IMAGE, GRID, backend=name)
         warp(IMAGE, torch.eye(2, 3)[None], backend=name)
     grid_sample(IMAGE, GRID, "lanczos3")
-    assert calls == [NAMES[0]] * 2 + [name for name in NAMES for _ in range(2)] + ["reference"]
+    assert calls == [FIRST] * 2 + [name for name in names for _ in range(2)] + ["reference"]
 
 
 def test_use_backend_as_a_block_ends_with_it(calls):
@@ -87,7 +97,7 @@ def test_use_backend_as_a_block_ends_with_it(calls):
         with use_backend("auto"):
             grid_sample(IMAGE, GRID)
     grid_sample(IMAGE, GRID)
-    assert calls == ["reference", "aten", "reference", "aten", "aten"]
+    assert calls == ["reference", "aten", "reference", FIRST, FIRST]
 
 
 def test_use_backend_as_a_statement_lasts(calls):
@@ -96,14 +106,14 @@ def test_use_backend_as_a_statement_lasts(calls):
     grid_sample(IMAGE, GRID, backend="aten")  # a name given with the call wins
     use_backend("auto")
     grid_sample(IMAGE, GRID)
-    assert calls == ["reference", "aten", "aten"]
+    assert calls == ["reference", "aten", FIRST]
 
 
 def test_use_backend_ends_after_an_error_too(calls):
     with pytest.raises(RuntimeError, match="stop"), use_backend("reference"):
         raise RuntimeError("stop")
     grid_sample(IMAGE, GRID)
-    assert calls == ["aten"]
+    assert calls == [FIRST]
 
 
 def test_a_forced_backend_refuses_as_a_named_one_does():
@@ -113,30 +123,58 @@ def test_a_forced_backend_refuses_as_a_named_one_does():
 
 @pytest.mark.errors
 def test_an_unknown_backend_is_answered_and_changes_nothing(calls):
-    text = "reticle: unknown backend 'cuda'. Known: auto, aten, reference."
+    text = f"reticle: unknown backend 'cuda'. Known: {KNOWN}."
     for call in (lambda: use_backend("cuda"), lambda: grid_sample(IMAGE, GRID, backend="cuda")):
         with pytest.raises(ValueError) as e:
             call()
         assert str(e.value) == text
     grid_sample(IMAGE, GRID)
-    assert calls == ["aten"]
+    assert calls == [FIRST]
 
 
 @pytest.mark.parametrize(
-    ("mode", "padding_mode", "forced", "text"),
+    ("mode", "padding_mode", "forced", "aten"),
     [
-        ("bilinear", "zeros", "auto", "aten       chosen\nreference  able"),
-        ("bilinear", "zeros", "reference", "aten       able\nreference  chosen"),
-        ("bilinear", "wrap", "auto", "aten       has no wrap padding\nreference  chosen"),
-        ("nearest", "zeros", "auto", "aten       rounds half to even in nearest mode, not up\nreference  chosen"),
-        (OWN, "zeros", "auto", "aten       has no user-defined mode\nreference  chosen"),
-        ("lanczos3", "zeros", "aten", "aten       has no lanczos3 mode\nreference  able"),
+        ("bilinear", "zeros", "auto", "able"),
+        ("bilinear", "zeros", "reference", "able"),
+        ("bilinear", "wrap", "auto", "has no wrap padding"),
+        ("nearest", "zeros", "auto", "rounds half to even in nearest mode, not up"),
+        (OWN, "zeros", "auto", "has no user-defined mode"),
+        ("lanczos3", "zeros", "aten", "has no lanczos3 mode"),
     ],
 )
-def test_explain_has_a_line_for_each_backend(mode, padding_mode, forced, text):
+def test_explain_has_a_line_for_each_backend(mode, padding_mode, forced, aten):
+    chosen = choose(SPEC._replace(mode=mode, padding_mode=padding_mode)).name if forced == "auto" else forced
+    detail = "" if native.WHY_NOT else f" ({native.instruction_set()})"
+    compiled = native.refuses(SPEC._replace(mode=mode)) or ("chosen" if chosen == "native" else "able") + detail
+    aten = "chosen" if chosen == "aten" and aten == "able" else aten
+    want = f"native     {compiled}\naten       {aten}\nreference  {'chosen' if chosen == 'reference' else 'able'}"
     for grid_or_matrix in (GRID, torch.eye(2, 3)[None]):
         with use_backend(forced):
-            assert explain(IMAGE, grid_or_matrix, mode, padding_mode) == text
+            assert explain(IMAGE, grid_or_matrix, mode, padding_mode) == want
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"device": "cuda"}, "computes on the CPU, not on cuda"),
+        ({"mode": "lanczos3"}, "has no lanczos3 mode"),
+        ({"mode": "gaussian"}, "has no gaussian mode"),
+        ({"mode": OWN}, "has no user-defined mode"),
+        ({"mode": MODES["bilinear"]}, "has no user-defined mode"),
+        ({"learns_value": True}, "has no gradient to `value`"),
+    ],
+    ids=str,
+)
+def test_native_lacks_little(change, why):
+    assert native.lacks(SPEC._replace(**change)) == why
+
+
+def test_native_takes_all_the_rest():
+    for ndim, dtype in itertools.product((1, 2, 3), (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8)):
+        for call in CALLS:
+            if call[0] not in ("lanczos3", "gaussian"):
+                assert native.lacks(Spec("cpu", dtype, ndim, *call)) is None
 
 
 @pytest.mark.errors

@@ -1,5 +1,6 @@
-"""What an installed wheel holds: the library and the recipes, and nothing of the repository around them."""
+"""What an installed wheel holds: the library and the recipes, and nothing of the repository around them; compiled code where it can."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,21 +9,49 @@ from pathlib import Path
 
 import pytest
 
+from reticle.sampling import native
+
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The names in a wheel, built from a copy: building writes into the source tree."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(folder, **environment):
+    """The wheel, built from a copy, since building writes into the source tree; quickly rather than well."""
     source = folder / "source"
-    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "_native.*"))
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     how = ["-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run([sys.executable, "-m", "pip", "wheel", *how, "-w", folder, source], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *how, "-w", folder, source],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CXXFLAGS": "-O0", **environment},
+    )
     assert done.returncode == 0, done.stderr
     (file,) = folder.glob("*.whl")
+    return file
+
+
+def info(file, folder):
+    """The line that ``reticle info`` has on the compiled sampler, from an installed wheel."""
+    target = folder / "installed"
+    how = ["-q", "--no-deps", "--no-index", "--disable-pip-version-check", "--target", target]
+    subprocess.run([sys.executable, "-m", "pip", "install", *how, file], check=True)
+    environment = {k: v for k, v in os.environ.items() if k != "RETICLE_NATIVE"} | {"PYTHONPATH": str(target)}
+    command = [sys.executable, "-m", "reticle", "info"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("native ")]
+    return line.removeprefix("native").strip()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel(file):
+    """The names in a wheel and their sizes."""
     with zipfile.ZipFile(file) as archive:
         return {name: archive.getinfo(name).file_size for name in archive.namelist()}
 
@@ -38,3 +67,29 @@ def test_a_wheel_holds_every_source_file_and_recipe(wheel):
 def test_a_wheel_holds_nothing_else(wheel):
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"reticle"}
     assert not [name for name in wheel if "test_" in name]
+    assert not [name for name in wheel if name.endswith((".cpp", ".h"))]
+
+
+@pytest.mark.slow
+def test_a_wheel_is_for_any_python_and_has_the_library_or_a_reason(wheel, file):
+    (made,) = {Path(name).name for name in wheel if "/_native." in name}
+    assert file.name.split("-")[2:4] == ["py3", "none"]
+    if native.WHY_NOT is None:  # what can be built here can be built again
+        assert made == "_native.so"
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_says_which_kernels_it_has(file, tmp_path):
+    line = info(file, tmp_path)
+    if native.WHY_NOT is None:
+        assert line == native.instruction_set()
+    else:
+        assert line.startswith("was not built: ")
+
+
+@pytest.mark.slow
+def test_without_a_compiler_it_installs_and_says_why_it_is_not_fast(tmp_path):
+    file = build(tmp_path, CC="/bin/false", CXX="/bin/false")
+    line = info(file, tmp_path)
+    assert line.startswith("was not built: ") and "/bin/false" in line
+    assert line.endswith("With torch installed, run in a clone: pip install --no-build-isolation .")

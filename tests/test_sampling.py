@@ -133,7 +133,9 @@ def test_mixed_dtypes_are_computed_in_the_wider_one(image_dtype, grid_dtype, dev
         output = grid_sample(image, grid, *call, value=0.5, backend=backend)
         want = grid_sample(image.double(), grid.double(), *call, value=0.5, backend=backend)
         assert output.dtype == image_dtype
-        torch.testing.assert_close(output, want.to(image_dtype), rtol=0, atol=0)
+        # the compiled kernels have coordinates and weights in the wider one, and sums in at least that of the image
+        bound = TOL[image_dtype] if backend == "native" else {"rtol": 0, "atol": 0}
+        torch.testing.assert_close(output, want.to(image_dtype), **bound)
         assert [g.dtype for g in gradients(output, image, grid)] == [image_dtype, grid_dtype]
 
 

@@ -19,10 +19,10 @@ FN = "reticle.grid_sample: "
         ((None, GRID), {}, TypeError, FN + "`input` must be a tensor; got NoneType."),
         ((IMAGE, [0.0]), {}, TypeError, FN + "`grid` must be a tensor; got list."),
         (
-            (IMAGE.byte(), GRID),
+            (IMAGE.long(), GRID),
             {},
             TypeError,
-            FN + "`input` must have a floating dtype; got torch.uint8.\n  Convert it first, for example input.float().",
+            FN + "`input` must have a floating dtype or torch.uint8; got torch.int64.\n  Convert it first, for example input.float().",
         ),
         (
             (IMAGE, GRID.long()),
@@ -105,7 +105,7 @@ FN = "reticle.grid_sample: "
             ValueError,
             FN + "`value` must be finite in torch.float16; got [0.0, 100000.0, 0].",
         ),
-        ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, aten, reference."),
+        ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, native, aten, reference."),
     ],
 )
 def test_errors_say_what_and_how(args, options, error, text):

@@ -128,6 +128,12 @@ def move_points(matrix: Float[Tensor, "b r c"], points: Float[Tensor, "#b n d"])
     return moved if matrix.shape[1] == d else _divide(moved)
 
 
+def source_grid(matrix: Float[Tensor, "b r c"], size: Sequence[int], align_corners: bool) -> Float[Tensor, "b *size d"]:
+    """Where a warp to ``size`` under ``matrix`` reads: the target grid, moved."""
+    target = base_grid(size, align_corners=align_corners, dtype=coordinate_dtype(matrix.dtype), device=matrix.device)
+    return move_points(matrix, target.reshape(1, -1, target.shape[-1])).reshape(matrix.shape[0], *target.shape)
+
+
 def product(a: Float[Tensor, "*b r k"], b: Float[Tensor, "*b k c"]) -> Float[Tensor, "*b r c"]:
     """The product of small matrices, in full precision also under autocast and TF32."""
     return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)

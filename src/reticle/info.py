@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from .sampling import MODES, PADDING_MODES
+from .sampling import MODES, PADDING_MODES, native
 from .sampling.backends import BACKENDS, Spec
 from .training.machine import commit, hardware
 
@@ -18,6 +18,7 @@ def describe() -> str:
         f"torch     {torch.__version__}",
         f"processor {hardware(torch.device('cpu'))}, {torch.get_num_threads()} threads",
         f"gpu       {hardware(gpu) if gpu else 'none'}",
+        f"native    {native.WHY_NOT or native.instruction_set()}",
         "",
         "backend of 2-D images in float32, by mode and padding mode:",
     ]
@@ -36,6 +37,7 @@ def _lines(mode: str, device: torch.device) -> list[str]:
             why = backend.refuses(spec)
             if why is None:
                 break
-            reasons.append(f"{backend.name} {why}")
+            if why != native.WHY_NOT:  # said once, above
+                reasons.append(f"{backend.name} {why}")
         chosen.setdefault("; ".join([backend.name, *reasons]), []).append(padding_mode)
     return [f"  {mode:<10}{', '.join(paddings):<45}{text}" for text, paddings in chosen.items()]

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..grid import coordinate_dtype
 from .modes import Mode, find_mode
 from .padding import settle
+from .reference import narrow, same_batch
 
 if TYPE_CHECKING:
     from .backends import Spec
@@ -29,18 +30,19 @@ def refuses(s: "Spec") -> str | None:
 
 
 def sample_aten(
-    input: Float[Tensor, "b c *size"],
-    grid: Float[Tensor, "b *out d"],
+    input: Float[Tensor, "#b c *size"],
+    grid: Float[Tensor, "#b *out d"],
     mode: str | Mode,
     padding_mode: str,
     align_corners: bool,
-    fill: Tensor,
+    fill: Tensor | None,
 ) -> Float[Tensor, "b c *out"]:
     """:func:`torch.nn.functional.grid_sample`, guarded.
 
     Unguarded, its backward reads and writes outside the image for NaN and huge coordinates, and its 16-bit form computes offsets in
     16 bits, beyond 32,767 pixels outside the image too. So coordinates are settled first and 16-bit tensors are widened.
     """
+    input, grid = same_batch(input, grid)
     dtype = coordinate_dtype(input.dtype, grid.dtype)
     support, size = find_mode(mode).support, input.shape[2:]
     safe = settle(grid.to(dtype), size, padding_mode, align_corners, support)
@@ -48,4 +50,4 @@ def sample_aten(
     if padding_mode == "zeros" and align_corners and 1 in size:
         # along such an axis every point lies on its only pixel, so no settled coordinate can be outside
         output = torch.where(grid.isfinite().all(-1)[:, None], output, 0)
-    return output.to(input.dtype)
+    return narrow(output, input.dtype)

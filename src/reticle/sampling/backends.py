@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import aten
+from . import aten, native
 from .modes import Mode, find_mode
 from .padding import PADDING_MODES
 from .reference import sample_reference
@@ -22,19 +22,29 @@ class Spec(NamedTuple):
     mode: str | Mode
     padding_mode: str
     align_corners: bool
+    learns_value: bool = False
+    """Whether a gradient to ``value`` is wanted."""
 
 
 class Backend(NamedTuple):
-    """A way to compute :func:`reticle.grid_sample`."""
+    """A way to compute :func:`reticle.grid_sample`, and perhaps :func:`reticle.warp`."""
 
     name: str
     refuses: Callable[[Spec], str | None]
     """Why it cannot do the call, in words that follow its name; None if it can."""
-    run: Callable[[Tensor, Tensor, str | Mode, str, bool, Tensor], Tensor]
-    """``(input, grid, mode, padding_mode, align_corners, fill) -> output``; ``fill`` holds one value per channel."""
+    run: Callable[..., Tensor]
+    """``(input, grid, mode, padding_mode, align_corners, fill) -> output``; the batch of ``input`` or of ``grid`` may be 1, ``fill``
+    holds one value per channel, or is None for 0."""
+    warp: Callable[..., Tensor] | None = None
+    """``(input, matrix, output_size, mode, padding_mode, align_corners, fill) -> output``; without it ``run`` is given a grid."""
+    writes: bool = False
+    """Whether ``run`` and ``warp`` take a last ``out``, a tensor that they write to and return."""
+    detail: Callable[[], str] = str
+    """What else to say of it: the instruction set that it was compiled for."""
 
 
 BACKENDS: tuple[Backend, ...] = (  # in order of preference
+    Backend("native", native.refuses, native.sample_native, native.warp_native, writes=True, detail=native.instruction_set),
     Backend("aten", aten.refuses, aten.sample_aten),
     Backend("reference", lambda s: None, sample_reference),
 )
@@ -61,8 +71,7 @@ class use_backend:
     The setting is one for the whole process.
 
     >>> with use_backend("reference"):
-    ...     print(explain(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 2, 2)))
-    aten       able
+    ...     print(explain(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 2, 2)).splitlines()[-1])
     reference  chosen
     """
 
@@ -84,22 +93,25 @@ def explain(
 ) -> str:
     """One line per backend: ``chosen``, ``able``, or why it refuses such a call of ``grid_sample`` or ``warp``.
 
-    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3"))
+    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3").split("\\n", 1)[1])
     aten       has no lanczos3 mode
     reference  chosen
     """
     spec = make_spec(input, mode, padding_mode, align_corners)
-    if _forced != "auto":
-        reasons = {b.name: "chosen" if b.name == _forced else "able" for b in BACKENDS}
-    else:
-        reasons = {choose(spec).name: "chosen"}
-    return "\n".join(f"{b.name:10s} {b.refuses(spec) or reasons.get(b.name, 'able')}" for b in BACKENDS)
+    chosen = choose(spec).name if _forced == "auto" else _forced
+    return "\n".join(f"{b.name:10s} {b.refuses(spec) or _able(b, chosen)}" for b in BACKENDS)
 
 
-def make_spec(input: Tensor, mode: str | Mode, padding_mode: str, align_corners: bool) -> Spec:
+def _able(backend: Backend, chosen: str) -> str:
+    detail = backend.detail()
+    return ("chosen" if backend.name == chosen else "able") + (f" ({detail})" if detail else "")
+
+
+def make_spec(input: Tensor, mode: str | Mode, padding_mode: str, align_corners: bool, fill: Tensor | None = None) -> Spec:
     """The static facts of a call; unknown names raise here."""
     find_mode(mode), PADDING_MODES[padding_mode]
-    return Spec(input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners)
+    learns_value = fill is not None and fill.requires_grad and torch.is_grad_enabled()
+    return Spec(input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners, learns_value)
 
 
 def find_backend(name: str) -> Backend | None:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ..checks import check_batch, check_device, check_size
-from ..grid import apply_matrix, base_grid, check_matrix, coordinate_dtype
-from .functional import check_input, grid_sample
+from ..grid import check_matrix, source_grid
+from .backends import choose, make_spec
+from .functional import check_input, make_fill
 from .modes import Mode
+from .output import check_out, compute
 
 
 def warp(
-    input: Float[Tensor, "#b c *size"],
+    input: Shaped[Tensor, "#b c *size"],
     matrix: Float[Tensor, "#b r s"],
     output_size: Sequence[int] | None = None,
     mode: str | Mode = "bilinear",
@@ -21,18 +23,19 @@ def warp(
     *,
     value: float | Sequence[float] | Tensor = 0.0,
     backend: str = "auto",
-) -> Float[Tensor, "b c *out"]:
+    out: Tensor | None = None,
+) -> Shaped[Tensor, "b c *out"]:
     r"""Resample ``input`` under a matrix: output point :math:`x^t` shows what the input has at :math:`x^s = A x^t`.
 
     Convention:
         - target to source, in normalised coordinates, with the same ``align_corners`` on both sides.
         - points behind the viewer (a projective denominator of 0 or below) are outside.
     Args:
-        input: signals ``(B, C, W)``, images ``(B, C, H, W)`` or volumes ``(B, C, D, H, W)``, floating.
+        input: signals ``(B, C, W)``, images ``(B, C, H, W)`` or volumes ``(B, C, D, H, W)``, floating or uint8.
         matrix: ``(B, D, D+1)``, affine, or ``(B, D+1, D+1)``, projective: ``(B, 2, 3)`` or ``(B, 3, 3)`` for images. A batch of 1
             on either side serves all samples of the other.
         output_size: ``(W,)``, ``(H, W)`` or ``(D, H, W)``; the input's if None.
-        mode, padding_mode, align_corners, value, backend: as for :func:`reticle.grid_sample`.
+        mode, padding_mode, align_corners, value, backend, out: as for :func:`reticle.grid_sample`.
     Returns:
         ``(B, C, *output_size)``; dtype and device of ``input``.
     Raises:
@@ -48,12 +51,18 @@ def warp(
     Reference: Jaderberg et al. 2015, sec. 3.2 and 3.3.
     """
     fn = "reticle.warp"
-    check_input(fn, input)
+    check_input(fn, input, whole=True)
     size = input.shape[2:]
     check_matrix(fn, matrix, len(size), f"add the axis that `input` {tuple(input.shape)} or `matrix` lacks with [None]")
     check_device(fn, "input", input, "matrix", matrix)
     check_batch(fn, "input", input, "matrix", matrix)
     output_size = tuple(size) if output_size is None else check_size(fn, "output_size", output_size, len(size))
-    target = base_grid(output_size, align_corners=align_corners, dtype=coordinate_dtype(matrix.dtype), device=input.device)
-    grid = apply_matrix(matrix, target)
-    return grid_sample(input, grid, mode, padding_mode, align_corners, value=value, backend=backend)
+    fill = make_fill(fn, value, padding_mode, input)
+    chosen = choose(make_spec(input, mode, padding_mode, align_corners, fill), backend)
+    if out is not None:
+        batch = matrix.shape[0] if input.shape[0] == 1 else input.shape[0]
+        check_out(fn, out, (batch, input.shape[1], *output_size), mode, {"input": input, "matrix": matrix, "value": fill})
+    if chosen.warp is not None:
+        return compute(chosen, chosen.warp, (input, matrix, output_size, mode, padding_mode, align_corners, fill), out)
+    grid = source_grid(matrix, output_size, align_corners)
+    return compute(chosen, chosen.run, (input, grid, mode, padding_mode, align_corners, fill), out)

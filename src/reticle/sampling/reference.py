@@ -10,17 +10,18 @@ from .padding import PADDING_MODES, settle
 
 
 def sample_reference(
-    input: Float[Tensor, "b c *size"],
-    grid: Float[Tensor, "b *out d"],
+    input: Float[Tensor, "#b c *size"],
+    grid: Float[Tensor, "#b *out d"],
     mode: str | Mode,
     padding_mode: str,
     align_corners: bool,
-    fill: Tensor,
+    fill: Tensor | None,
 ) -> Float[Tensor, "b c *out"]:
     r"""Jaderberg et al. 2015, eq. (3): :math:`V_i = \sum_m U_m \prod_a k(x_{i,a} - m_a)`, for any number of axes.
 
     Any kernel, any padding, one, two or three axes; differentiable to any order; deterministic; at home wherever PyTorch is.
     """
+    input, grid = same_batch(input, grid)
     dtype = coordinate_dtype(input.dtype, grid.dtype)
     kernel, padding, size = find_mode(mode), PADDING_MODES[padding_mode], input.shape[2:]
     points = grid.to(dtype).flatten(1, -2)
@@ -41,8 +42,19 @@ def sample_reference(
         inside = (inside[..., None] & present[..., None, :]).flatten(2)
     values = _gather(input.to(dtype), index)  # (B, C, N, taps)
     if padding.fills:
-        values = torch.where(inside[:, None], values, fill.to(dtype)[:, None, None])
-    return (values * weight[:, None]).sum(-1).unflatten(2, grid.shape[1:-1]).to(input.dtype)
+        values = torch.where(inside[:, None], values, 0 if fill is None else fill.to(dtype)[:, None, None])
+    return narrow((values * weight[:, None]).sum(-1).unflatten(2, grid.shape[1:-1]), input.dtype)
+
+
+def same_batch(input: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeat the one of the two whose batch is 1 for each sample of the other, without a copy."""
+    b = grid.shape[0] if input.shape[0] == 1 else input.shape[0]
+    return input.expand(b, *input.shape[1:]), grid.expand(b, *grid.shape[1:])
+
+
+def narrow(output: Tensor, dtype: torch.dtype) -> Tensor:
+    """To the dtype of the image; among whole numbers the nearest, of two the even one, within their range."""
+    return output.round().clamp(0, 255).to(dtype) if dtype == torch.uint8 else output.to(dtype)
 
 
 def _gather(input: Tensor, index: Tensor) -> Tensor:

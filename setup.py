@@ -1,0 +1,113 @@
+"""Builds the compiled sampler where torch's headers and a C++ compiler are at hand; elsewhere reticle installs without it and says why.
+
+Everything else about the package is in pyproject.toml. Nothing of torch is imported here: an isolated build has none, but the
+environment that it builds for may, and its headers and library are all that is needed.
+"""
+
+import importlib.util
+import os
+import platform
+import shlex
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
+
+CSRC = Path("src/reticle/csrc")
+INSTALL = "With torch installed, run in a clone: pip install --no-build-isolation ."
+# the oldest torch of pyproject.toml: what is compiled against any newer one runs on it, too
+FLAGS = ["-std=c++17", "-O3", "-g0", "-ffp-contract=off", "-Wno-psabi", "-fvisibility=hidden", "-DTORCH_TARGET_VERSION=0x020b000000000000"]
+ONLY = {"kernels_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"]}
+
+
+def find_torch() -> Path | None:
+    """The folder of the torch that is importable, or of that in the environment that the package will go to."""
+    spec = importlib.util.find_spec("torch")
+    places = [Path(spec.origin).parent] if spec and spec.origin else []
+    places += [Path(sysconfig.get_path(kind), "torch") for kind in ("platlib", "purelib")]
+    return next((p for p in places if (p / "include/torch/csrc/stable/ops.h").is_file()), None)
+
+
+def sources() -> list[str]:
+    """Every C++ file that this processor can run."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return [f.as_posix() for f in sorted(CSRC.glob("*.cpp")) if x86 or f.name not in ONLY]
+
+
+class BuildNative(build_ext):
+    """One library without a line of Python's own interface, hence one for every version of Python."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Where the library goes; its name does not depend on the version of Python."""
+        return f"{fullname.replace('.', '/')}.so"
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile and link, or leave a note of why not; a note of an earlier build goes."""
+        target = Path(self.get_ext_fullpath(ext.name))
+        note = target.with_suffix(".txt")
+        note.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        why = self._build(target)
+        if why is not None:
+            print(f"warning: reticle's compiled sampler {why}", file=sys.stderr)
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(f"{why} {INSTALL}\n", encoding="utf-8")
+
+    def copy_extensions_to_source(self) -> None:
+        """In an editable install the library, or the note, lies beside the source."""
+        for ext in self.extensions:
+            built, there = Path(self.build_lib, self.get_ext_filename(ext.name)), Path("src", self.get_ext_filename(ext.name))
+            for suffix in (".so", ".txt"):
+                there.with_suffix(suffix).unlink(missing_ok=True)
+                if built.with_suffix(suffix).is_file():
+                    self.copy_file(str(built.with_suffix(suffix)), str(there.with_suffix(suffix)))
+
+    def get_outputs(self) -> list[str]:
+        """What goes into a wheel: the library or the note."""
+        return [name for ext in self.extensions for name in self._made(Path(self.get_ext_fullpath(ext.name)))]
+
+    def _made(self, target: Path) -> list[str]:
+        return [str(f) for f in (target, target.with_suffix(".txt")) if f.is_file()]
+
+    def _build(self, target: Path) -> str | None:
+        torch = find_torch()
+        if self.compiler.compiler_type != "unix":
+            return "was not built: it needs a compiler that takes the options of GCC and Clang."
+        if torch is None:
+            return "was not built: torch was not at hand when the package was built."
+        try:
+            self._compile(torch, target)
+        except (CCompilerError, BaseError, OSError) as error:
+            return f"was not built: {str(error) or type(error).__name__}."
+        return None
+
+    def _compile(self, torch: Path, target: Path) -> None:
+        def compile_one(source: str) -> list[str]:
+            # setuptools puts CXXFLAGS in front; they shall have the last word
+            flags = [*FLAGS, *ONLY.get(Path(source).name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
+            return self.compiler.compile([source], output_dir=self.build_temp, include_dirs=[str(torch / "include")], extra_postargs=flags)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = [o for made in pool.map(compile_one, sources()) for o in made]
+        # no search path is written into it: whoever loads it has loaded torch
+        folders = [str(torch / "lib")]
+        self.compiler.link_shared_object(objects, str(target), libraries=["torch_cpu"], library_dirs=folders, target_lang="c++")
+
+
+class AnyPython(bdist_wheel):
+    """The wheel is for one kind of machine, but for any Python 3."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """``py3-none-<machine>``"""
+        return "py3", "none", super().get_tag()[2]
+
+
+setup(
+    ext_modules=[Extension("reticle.sampling._native", sources())],
+    cmdclass={"build_ext": BuildNative, "bdist_wheel": AnyPython},
+)

@@ -1,0 +1,27 @@
+// Which kernels run here? Those of the best instruction set that the processor has, or what RETICLE_ISA in the environment holds it back to.
+#include <cstdlib>
+#include <cstring>
+
+#include "sampler.h"
+
+namespace reticle {
+namespace {
+
+const Kernels& choose() {
+#if defined(__x86_64__)
+  const char* wanted = std::getenv("RETICLE_ISA");
+  const bool held_back = wanted != nullptr && std::strcmp(wanted, "baseline") == 0;
+  __builtin_cpu_init();
+  const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  if (able && !held_back) return avx2_kernels;
+#endif
+  return baseline_kernels;
+}
+
+const Kernels& chosen = choose();  // once, when the library is loaded
+
+}  // namespace
+
+const Kernels& best_kernels() { return chosen; }
+
+}  // namespace reticle

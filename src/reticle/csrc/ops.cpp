@@ -1,0 +1,210 @@
+// What PyTorch sees: operators that check their arguments, find memory for their results, and call the kernels. No arithmetic here.
+#include <cstring>
+
+#include "arguments.h"
+
+namespace reticle {
+namespace {
+
+void run_threads(int64_t count, void (*task)(void*, int64_t, int64_t), void* context) {
+  torch::stable::parallel_for(0, count, 1, [=](int64_t begin, int64_t end) { task(context, begin, end); });
+}
+constexpr Threads threads{run_threads};
+
+bool is_empty(const Call& c) { return c.batch == 0 || c.channels == 0 || c.out[0] == 0 || c.out[1] == 0 || c.out[2] == 0; }
+
+// New memory: the channels of a pixel side by side where those of `like` are, else row by row.
+Tensor make_tensor(const View& like, const Sizes& size) {
+  const int64_t dim = static_cast<int64_t>(size.size());
+  bool channels_last = like.dim > 3 && like.size[1] > 1 && like.stride[1] == 1;
+  for (int64_t a = 2; a < like.dim; ++a) channels_last = channels_last && like.stride[a] >= like.size[1];
+  Sizes stride(dim);
+  int64_t step = 1;
+  const auto place = [&](int64_t axis) {
+    stride[axis] = step;
+    STD_TORCH_CHECK(!__builtin_mul_overflow(step, std::max<int64_t>(size[axis], 1), &step), "reticle: the output is too large");
+  };
+  if (channels_last) place(1);
+  for (int64_t a = dim - 1; a > 1; --a) place(a);
+  if (!channels_last) place(1);
+  place(0);
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(
+      aoti_torch_empty_strided(dim, size.data(), stride.data(), like.dtype, aoti_torch_device_type_cpu(), 0, &made));
+  return Tensor(made);
+}
+
+Sizes output_sizes(const Call& c) {
+  Sizes size{c.batch, c.channels};
+  size.insert(size.end(), c.out + 3 - c.ndim, c.out + 3);
+  return size;
+}
+
+void set_size(Call& c, const Sizes& output_size) {
+  STD_TORCH_CHECK(static_cast<int32_t>(output_size.size()) == c.ndim, "reticle: `output_size` must have one size per axis");
+  for (int a = 0; a < c.ndim; ++a) {
+    STD_TORCH_CHECK(output_size[a] > 0 && output_size[a] <= LONGEST, "reticle: `output_size` must be positive, at most 2^30");
+    c.out[3 - c.ndim + a] = output_size[a];
+  }
+}
+
+// Rows one after the other, as the kernels read them; a copy of a few numbers where they lie otherwise.
+Tensor dense_rows(const Tensor& matrix) {
+  const View m = view("matrix", matrix);
+  const bool dense = m.dim == 3 && m.stride[2] == 1 && m.stride[1] == m.size[2];
+  return dense ? matrix : torch::stable::contiguous(matrix);
+}
+
+// A new output where none is given.
+Tensor forward(Call& c, const View& input, const std::optional<Tensor>& fill, std::optional<Tensor> output) {
+  const std::vector<double> values = fill_of(fill, c.channels, c.padding);
+  if (!output) output = make_tensor(input, output_sizes(c));
+  const View written = view("output", *output);
+  set_output(c, "output", written);
+  STD_TORCH_CHECK(!overlaps_itself(written), "reticle: elements of `output` must not share memory");
+  c.fill = c.padding == CONSTANT ? values.data() : nullptr;
+  if (!is_empty(c)) best_kernels().forward(c, threads);
+  return *output;
+}
+
+Tensor warp_to(const Tensor& input, const Tensor& matrix, const Sizes& size, int64_t mode, int64_t padding, bool align_corners,
+               const std::optional<Tensor>& fill, std::optional<Tensor> output) {
+  const Tensor rows = dense_rows(matrix);
+  const View read = view("input", input);
+  Call c = begin_call(read, mode, padding, align_corners);
+  set_matrix(c, read, view("matrix", rows));
+  set_size(c, size);
+  return forward(c, read, fill, output);
+}
+
+Tensor grid_sample_to(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners,
+                      const std::optional<Tensor>& fill, std::optional<Tensor> output) {
+  const View read = view("input", input);
+  Call c = begin_call(read, mode, padding, align_corners);
+  set_grid(c, read, view("grid", grid));
+  return forward(c, read, fill, output);
+}
+
+Tensor warp(const Tensor& input, const Tensor& matrix, Sizes size, int64_t mode, int64_t padding, bool align_corners,
+            std::optional<Tensor> fill) {
+  return warp_to(input, matrix, size, mode, padding, align_corners, fill, std::nullopt);
+}
+
+Tensor grid_sample(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners, std::optional<Tensor> fill) {
+  return grid_sample_to(input, grid, mode, padding, align_corners, fill, std::nullopt);
+}
+
+void warp_into(const Tensor& input, const Tensor& matrix, int64_t mode, int64_t padding, bool align_corners, std::optional<Tensor> fill,
+               Tensor output) {
+  const View written = view("output", output);
+  const Sizes size(written.size + std::min<int64_t>(2, written.dim), written.size + written.dim);
+  warp_to(input, matrix, size, mode, padding, align_corners, fill, output);
+}
+
+void grid_sample_into(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners,
+                      std::optional<Tensor> fill, Tensor output) {
+  grid_sample_to(input, grid, mode, padding, align_corners, fill, output);
+}
+
+// Sums what each sample of the batch says to the one matrix or grid that served them all, in the order of the batch.
+template <class T>
+void sum_batch(const T* from, T* to, int64_t batch, int64_t count) {
+  torch::stable::parallel_for(0, count, 4096, [=](int64_t begin, int64_t end) {
+    std::vector<double> sum(end - begin);
+    for (int64_t b = 0; b < batch; ++b)
+      for (int64_t i = begin; i < end; ++i) sum[i - begin] += from[b * count + i];
+    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(sum[i - begin]);
+  });
+}
+
+Tensor make_dense(const View& like, Sizes size) {
+  Sizes stride(size.size(), 1);
+  for (int64_t a = static_cast<int64_t>(size.size()) - 2; a >= 0; --a) stride[a] = stride[a + 1] * std::max<int64_t>(size[a + 1], 1);
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(size.size()), size.data(), stride.data(), like.dtype,
+                                                         aoti_torch_device_type_cpu(), 0, &made));
+  return Tensor(made);
+}
+
+void zero(const Tensor& t) {
+  const int64_t bytes = t.numel() * static_cast<int64_t>(t.element_size());
+  if (bytes > 0) std::memset(t.data_ptr(), 0, bytes);
+}
+
+Tensor over_batch(const View& where, const Tensor& each, int64_t batch) {
+  if (where.size[0] == batch) return each;
+  const Tensor total = make_dense(where, Sizes(where.size, where.size + where.dim));
+  const int64_t count = total.numel();
+  if (where.dtype == aoti_torch_dtype_float64())
+    sum_batch(static_cast<const double*>(each.data_ptr()), static_cast<double*>(total.data_ptr()), batch, count);
+  else
+    sum_batch(static_cast<const float*>(each.data_ptr()), static_cast<float*>(total.data_ptr()), batch, count);
+  return total;
+}
+
+std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const View& input, const View& where, const std::optional<Tensor>& fill,
+                                    bool need_input, bool need_where) {
+  STD_TORCH_CHECK(c.dtype != UINT8, "reticle: images of whole numbers have no gradient");
+  set_output(c, "grad", view("grad", grad));
+  const std::vector<double> values = fill_of(fill, c.channels, c.padding);
+  c.fill = c.padding == CONSTANT ? values.data() : nullptr;
+  const Tensor grad_input = need_input ? make_tensor(input, Sizes(input.size, input.size + input.dim)) : make_dense(input, {0});
+  Sizes size(where.size, where.size + where.dim);
+  size[0] = c.batch;
+  const Tensor each = make_dense(where, need_where ? size : Sizes{0});
+  if (is_empty(c)) {
+    zero(grad_input), zero(each);
+  } else if (need_input || need_where) {
+    if (need_input) c.grad_input = tensor5(view("grad_input", grad_input), c.batch);
+    if (need_where) c.grad_where = each.data_ptr();
+    best_kernels().backward(c, threads);
+  }
+  return {grad_input, need_where ? over_batch(where, each, c.batch) : each};
+}
+
+std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad, const Tensor& input, const Tensor& matrix, int64_t mode, int64_t padding,
+                                         bool align_corners, std::optional<Tensor> fill, bool need_input, bool need_matrix) {
+  const Tensor rows = dense_rows(matrix);
+  const View read = view("input", input), where = view("matrix", rows), given = view("grad", grad);
+  Call c = begin_call(read, mode, padding, align_corners);
+  set_matrix(c, read, where);
+  set_size(c, Sizes(given.size + std::min<int64_t>(2, given.dim), given.size + given.dim));
+  return backward(c, grad, read, where, fill, need_input, need_matrix);
+}
+
+std::tuple<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor& input, const Tensor& grid, int64_t mode,
+                                                int64_t padding, bool align_corners, std::optional<Tensor> fill, bool need_input,
+                                                bool need_grid) {
+  const View read = view("input", input), where = view("grid", grid);
+  Call c = begin_call(read, mode, padding, align_corners);
+  set_grid(c, read, where);
+  return backward(c, grad, read, where, fill, need_input, need_grid);
+}
+
+std::string instruction_set() { return best_kernels().name; }
+
+}  // namespace
+
+#define HOW "int mode_id, int padding_id, bool align_corners, Tensor? fill"
+STABLE_TORCH_LIBRARY(reticle, m) {
+  m.def("warp(Tensor input, Tensor matrix, SymInt[] output_size, " HOW ") -> Tensor");
+  m.def("warp_into(Tensor input, Tensor matrix, " HOW ", Tensor(a!) output) -> ()");
+  m.def("warp_backward(Tensor grad, Tensor input, Tensor matrix, " HOW ", bool need_input, bool need_matrix) -> (Tensor, Tensor)");
+  m.def("grid_sample(Tensor input, Tensor grid, " HOW ") -> Tensor");
+  m.def("grid_sample_into(Tensor input, Tensor grid, " HOW ", Tensor(a!) output) -> ()");
+  m.def("grid_sample_backward(Tensor grad, Tensor input, Tensor grid, " HOW ", bool need_input, bool need_grid) -> (Tensor, Tensor)");
+  m.def("instruction_set() -> str");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(reticle, CPU, m) {
+  m.impl("warp", TORCH_BOX(&warp));
+  m.impl("warp_into", TORCH_BOX(&warp_into));
+  m.impl("warp_backward", TORCH_BOX(&warp_backward));
+  m.impl("grid_sample", TORCH_BOX(&grid_sample));
+  m.impl("grid_sample_into", TORCH_BOX(&grid_sample_into));
+  m.impl("grid_sample_backward", TORCH_BOX(&grid_sample_backward));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(reticle, CompositeExplicitAutograd, m) { m.impl("instruction_set", TORCH_BOX(&instruction_set)); }
+
+}  // namespace reticle

@@ -1,0 +1,138 @@
+"""The calls that tests/fuzz.py makes: random shapes, strides, dtypes and modes, and coordinates, matrices and pixels that are absurd."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reticle import PADDING_MODES
+
+MODES = {"nearest": 1, "bilinear": 2, "bicubic": 4, "bspline3": 4}
+DTYPES = (torch.float32, torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8)
+WILD = (torch.nan, torch.inf, -torch.inf, 1e30, -1e30, 3e38, 1e5, -1e10, 1e-40, -1e-42, 0.0)
+
+
+@dataclass
+class Case:
+    """One call: what is read, where, and how."""
+
+    image: Tensor
+    where: Tensor
+    out: tuple[int, ...]
+    mode: str
+    padding_mode: str
+    align_corners: bool
+    value: float
+    cotangent: Tensor
+
+    @property
+    def is_matrix(self) -> bool:
+        return self.where.shape[-1] == self.image.ndim - 1
+
+    def __str__(self) -> str:
+        tensors = ((n, getattr(self, n)) for n in ("image", "where", "cotangent"))
+        shapes = ", ".join(f"{n} {t.dtype} {tuple(t.shape)} strides {t.stride()}" for n, t in tensors)
+        return f"{self.mode}, {self.padding_mode}, align_corners={self.align_corners}, out {self.out}, {shapes}"
+
+
+class Draw:
+    """Choices by one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def number(self, low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=self.generator))
+
+    def one_of(self, things):
+        return things[self.number(0, len(things) - 1)]
+
+    def chance(self, p: float) -> bool:
+        return float(torch.rand((), generator=self.generator)) < p
+
+    def rand(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self.generator, dtype=torch.float64)
+
+    def side(self) -> int:
+        return self.one_of((1, 2, 3, self.number(4, 9), self.number(10, 40), self.number(1, 5)))
+
+    def size(self, ndim: int) -> tuple[int, ...]:
+        if self.chance(0.05):  # long and thin
+            sides = [1] * ndim
+            sides[self.number(0, ndim - 1)] = self.number(200, 900)
+            return tuple(sides)
+        return tuple(self.side() if ndim < 3 else min(self.side(), 9) for _ in range(ndim))
+
+    def layout(self, x: Tensor) -> Tensor:
+        """The same numbers, lying otherwise."""
+        kind = self.number(0, 6)
+        if kind == 0 and x.ndim in (4, 5):
+            return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
+        if kind == 1:
+            return torch.stack([x, torch.full_like(x, 77)], dim=-1)[..., 0]
+        if kind == 2:
+            return torch.cat([torch.full_like(x, 77), x], dim=1)[:, x.shape[1] :]
+        if kind == 3:
+            order = torch.randperm(x.ndim, generator=self.generator).tolist()
+            return x.permute(order).contiguous().permute([order.index(a) for a in range(x.ndim)])
+        return x
+
+    def wild(self, x: Tensor, p: float) -> Tensor:
+        """Some of the numbers absurd."""
+        absurd = torch.tensor([self.one_of(WILD) for _ in range(16)], dtype=torch.float64)
+        which = torch.randint(0, 16, x.shape, generator=self.generator)
+        return torch.where(self.rand(*x.shape) < p, absurd[which], x)
+
+
+def make(seed: int) -> Case:
+    """The case of that seed."""
+    draw = Draw(seed)
+    ndim = draw.one_of((1, 2, 2, 2, 3))
+    size, out, dtype = draw.size(ndim), draw.size(ndim), draw.one_of(DTYPES)
+    many = draw.number(1, 3)
+    batch = draw.one_of(((many, many), (1, many), (many, 1)))
+    channels = draw.one_of((1, 2, 3, draw.number(4, 8), draw.number(9, 35)))
+    image = draw.rand(batch[0], channels, *size)
+    image = 255 * image if dtype == torch.uint8 else 2 * image - 1
+    if dtype.is_floating_point and draw.chance(0.1):
+        image = draw.wild(image, 0.05)
+    image = draw.layout(image.to(dtype))
+    if draw.chance(0.1):
+        image = image[:1].expand(batch[0], *image.shape[1:])
+    where_dtype = torch.float64 if draw.chance(0.2) else torch.float16 if draw.chance(0.05) else torch.float32
+    where = matrices(draw, batch[1], ndim) if draw.chance(0.6) else points(draw, batch[1], ndim, out, size)
+    where = draw.layout(where.to(where_dtype))
+    cotangent = 2 * draw.rand(max(batch), channels, *out) - 1
+    # exact in 16 bits, to which the fill of such an image is rounded
+    value = draw.number(-8, 8) / 8
+    return Case(
+        image, where, out, draw.one_of(list(MODES)), draw.one_of(sorted(PADDING_MODES)), draw.chance(0.5), value,
+        draw.layout(cotangent.to(dtype)) if dtype.is_floating_point else cotangent,
+    )  # fmt: skip
+
+
+def matrices(draw: Draw, batch: int, ndim: int) -> Tensor:
+    """Near the identity, mirrored, turned, huge, tiny, singular, behind the viewer, absurd."""
+    rows = ndim + draw.number(0, 1)
+    matrix = torch.eye(ndim + 1, dtype=torch.float64)[:rows].repeat(batch, 1, 1)
+    kind = draw.number(0, 8)
+    if kind > 0:
+        matrix += (2 * draw.rand(batch, rows, ndim + 1) - 1) * draw.one_of((0.001, 0.1, 0.3, 1.0, 3.0))
+    if kind == 2:
+        matrix[:, :ndim] *= draw.one_of((-1.0, 0.0, 1e-3, 50.0, 1e4, 1e20, -0.02))
+    if kind == 3:
+        matrix[:, draw.number(0, rows - 1)] = 0
+    if kind == 4:
+        matrix = draw.wild(matrix, 0.1)
+    if kind == 5:
+        matrix[:, :ndim, :ndim] = matrix[:, :ndim, :ndim].flip(1)
+    return matrix
+
+
+def points(draw: Draw, batch: int, ndim: int, out: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    """Inside and outside, on pixel centres, absurd."""
+    grid = (2 * draw.rand(batch, *out, ndim) - 1) * draw.one_of((0.9, 1.5, 5.0, 100.0))
+    if draw.chance(0.3):
+        half = torch.tensor([2 / n for n in reversed(size)], dtype=torch.float64)
+        grid = (grid / half).round() * half + draw.one_of((0.0, 0.5)) * half
+    return draw.wild(grid, draw.one_of((0.02, 0.5))) if draw.chance(0.3) else grid
