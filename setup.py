@@ -21,7 +21,11 @@ from setuptools.errors import BaseError, CCompilerError
 CSRC = Path("src/reticle/csrc")
 INSTALL = "With torch installed, run in a clone: pip install --no-build-isolation ."
 # the oldest torch of pyproject.toml: what is compiled against any newer one runs on it, too
-FLAGS = ["-std=c++17", "-O3", "-g0", "-ffp-contract=off", "-Wno-psabi", "-fvisibility=hidden", "-DTORCH_TARGET_VERSION=0x020b000000000000"]
+TORCH = "-DTORCH_TARGET_VERSION=0x020b000000000000"
+# no flag of floating point that changes a result: NaN and infinity keep their meaning. Two sums that lie side by side in memory must not be
+# merged into one access, which would wait for the two before it.
+FAST = ["-fno-math-errno", "-fno-trapping-math", "-fno-tree-slp-vectorize"]
+FLAGS = ["-std=c++17", "-O3", "-g0", "-Wno-psabi", "-fvisibility=hidden", TORCH, *FAST]
 ONLY = {"kernels_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"]}
 
 
