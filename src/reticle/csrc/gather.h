@@ -11,16 +11,14 @@ struct Slopes {
   alignas(64) A axis[3][SEGMENT];
 };
 
-// Slope along another axis than x of the weight of a row of pixels: at one point, or a vector of them.
-template <class V, class P>
-RETICLE_INLINE V row_slope(const P& plan, const Segment<P>& s, int axis, int row, int p) {
-  const int z = row / plan.width[1], y = row % plan.width[1];
-  if (plan.c.ndim == 2) return read<V>(s.window[1].slope[y] + p);
-  if (axis == 1) return read<V>(s.window[0].weight[z] + p) * read<V>(s.window[1].slope[y] + p);
-  return read<V>(s.window[0].slope[z] + p) * read<V>(s.window[1].weight[y] + p);
+// Slope along another axis than x of the weight of a row of pixels.
+template <class P>
+RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int z, int y, int p) {
+  if (plan.c.ndim == 2) return s.window[1].slope[y][p];
+  return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
 }
 
-// Pixels side by side in memory, a vector of points; R rows.
+// Pixels side by side in memory, a vector of points; R rows: of an image S, of a volume S * S.
 template <int R, class T, class P>
 RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p, const T* u, const T* g,
                                  Slopes<typename P::A>& slopes) {
@@ -39,12 +37,18 @@ RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<
   }
   const auto& x = s.window[2];
   const Vec<A> wl = load(x.weight[0] + p), wr = load(x.weight[1] + p), sl = load(x.slope[0] + p), sr = load(x.slope[1] + p);
-  Vec<A> totals[3] = {};
+  Vec<A> along_x = {}, along_y = {}, along_z = {};
+#pragma GCC unroll 4
   for (int r = 0; r < R; r++) {
-    totals[2] += (left[r] * sl + right[r] * sr) * load(reading.row_weight[r] + p);
-    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += (left[r] * wl + right[r] * wr) * row_slope<Vec<A>>(plan, s, a, r, p);
+    const int z = r / P::S, y = r % P::S;
+    const Vec<A> weighted = left[r] * wl + right[r] * wr, slope_y = load(s.window[1].slope[y] + p);
+    along_x += (left[r] * sl + right[r] * sr) * load(reading.row_weight[r] + p);
+    along_y += weighted * (R == P::S ? slope_y : slope_y * load(s.window[0].weight[z] + p));
+    if (R > P::S) along_z += weighted * (load(s.window[0].slope[z] + p) * load(s.window[1].weight[y] + p));
   }
-  for (int a = 3 - plan.c.ndim; a < 3; a++) store(totals[a], slopes.axis[a] + p);
+  store(along_x, slopes.axis[2] + p);
+  store(along_y, slopes.axis[1] + p);
+  if (R > P::S) store(along_z, slopes.axis[0] + p);
 }
 
 // The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed.
@@ -97,14 +101,15 @@ RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s
                             Slopes<typename P::A>& slopes) {
   using A = typename P::A;
   Vec<A> totals[3] = {};
-  for (int r = 0; r < rows.count; r++) {
+  for (int r = 0, z = 0, y = 0; r < rows.count; r++) {
     Vec<A> weighted = {}, sloped = {};
     for (int t = 0; t < plan.width[2]; t++) {
       weighted += dots[r][t] * s.window[2].weight[t][p];
       sloped += dots[r][t] * s.window[2].slope[t][p];
     }
     totals[2] += sloped * reading.row_weight[r][p];
-    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += weighted * row_slope<A>(plan, s, a, r, p);
+    for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += weighted * row_slope(plan, s, a, z, y, p);
+    if (++y == plan.width[1]) y = 0, z++;
   }
   for (int a = 3 - plan.c.ndim; a < 3; a++) slopes.axis[a][p] = sum(totals[a]);
 }

@@ -225,18 +225,21 @@ RETICLE_APART void add_carefully(const P& plan, const Tiling<P>& tiling, const T
   });
 }
 
-// Which points have a window in the tile or its halo; all, if the input is one tile.
+// Which points have a window in the tile or its halo.
 template <class P>
-int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, bool but_hard, const Segment<P>& s, int* points) {
+int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, int* points) {
+  alignas(64) int32_t in[SEGMENT];
+  const int n = s.padded();
+  for (int p = 0; p < n; p++) in[p] = !s.hard[p];
+  for (int a = 3 - plan.c.ndim; a < 3; a++) {
+    const int32_t low = int32_t(tile.low[a] - tiling.halo[a]), span = int32_t(tile.high[a]) - low;
+    const int32_t* first = s.window[a].first;
+    for (int p = 0; p < n; p++) in[p] &= uint32_t(first[p] - low) < uint32_t(span);
+  }
   int count = 0;
   for (int p = 0; p < s.count; p++) {
-    bool in = !(but_hard && s.hard[p]);
-    for (int a = 3 - plan.c.ndim; a < 3 && tiling.cut; a++) {
-      const int64_t first = s.window[a].first[p];
-      in &= first >= tile.low[a] - tiling.halo[a] && first < tile.high[a];
-    }
     points[count] = p;
-    count += in;
+    count += in[p];
   }
   return count;
 }
@@ -275,7 +278,7 @@ RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const
   const bool careful = s.edge && !all_finite(gradient, s.padded() * width);
   if (!careful) {
     const bool all = !tiling.cut && !s.any_hard;
-    const int count = all ? s.count : choose_points(plan, tiling, tile, s.any_hard, s, points);
+    const int count = all ? s.count : choose_points(plan, tiling, tile, s, points);
     if (count > 0) {
       make_reading(plan, tiling.stride, s, r);
       add_windows(plan, tiling, tile, rows, r, all ? nullptr : points, count, gradient);

@@ -73,7 +73,11 @@ void find_by_norms(const P& plan, const Matrix& m, int64_t sample, Segment<P>& s
     apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
   else
     read_grid(plan.c, sample, s.k, s.i, s.j, s.count, norms);
-  for (int a = 3 - plan.c.ndim; a < 3; a++) from_norms(plan.c, plan.in[a], norms.axis[a], s.count, s.place[a]);
+  for (int a = 3 - plan.c.ndim; a < 3; a++) {
+    X* norm = norms.axis[a];
+    for (int p = s.count; p < s.padded(); p++) norm[p] = norm[s.count - 1];  // the lanes that fill the last vector
+    from_norms(plan.c, plan.in[a], norm, s.padded(), s.place[a]);
+  }
 }
 
 template <class P>
@@ -91,21 +95,15 @@ RETICLE_APART void find_places(const P& plan, const Matrix& m, int64_t sample, S
         start -= period * std::nearbyint(middle / period);
       }
       if (std::fabs(step[2]) <= 2)
-        walk<typename P::A>(start, step[2], s.count, c.mode == NEAREST, s.place[a]);
+        walk<typename P::A>(start, step[2], s.padded(), c.mode == NEAREST, s.place[a]);
       else
-        walk<double>(start, step[2], s.count, c.mode == NEAREST, s.place[a]);
+        walk<double>(start, step[2], s.padded(), c.mode == NEAREST, s.place[a]);
     }
   } else if (wide || (c.is_matrix && m.tame)) {
     find_by_norms<double>(plan, m, sample, s);
   } else {
     find_by_norms<float>(plan, m, sample, s);
   }
-  for (int a = 3 - c.ndim; a < 3; a++)  // the lanes that fill the last vector repeat the last point
-    for (int p = s.count; p < s.padded(); p++) {
-      s.place[a].cell[p] = s.place[a].cell[s.count - 1];
-      s.place[a].fraction[p] = s.place[a].fraction[s.count - 1];
-      if (s.place[a].any_lost) s.place[a].lost[p] = s.place[a].lost[s.count - 1];
-    }
 }
 
 template <class P>
@@ -124,18 +122,23 @@ Rows make_rows(const P& plan, const int64_t* stride) {
   return rows;
 }
 
+template <class A>
+RETICLE_INLINE void copy(const A* from, int n, A* to) {
+  for (int p = 0; p < n; p += VecOf<A>::lanes) store(load(from + p), to + p);
+}
+
 // The windows of the input, or of a buffer of the same axes with other strides.
 template <class P>
 RETICLE_APART void make_reading(const P& plan, const int64_t* stride, const Segment<P>& s, Reading<P>& r) {
   using A = typename P::A;
   const int n = s.padded(), ndim = plan.c.ndim;
   r.count = s.count, r.edge = s.edge, r.any_hard = s.any_hard;
-  for (int t = 0; t < plan.width[2]; t++) std::memcpy(r.column_weight[t], s.window[2].weight[t], n * sizeof(A));
+  for (int t = 0; t < plan.width[2]; t++) copy(s.window[2].weight[t], n, r.column_weight[t]);
   for (int z = 0; z < plan.width[0]; z++)
     for (int y = 0; y < plan.width[1]; y++) {
       A* to = r.row_weight[z * plan.width[1] + y];
       if (ndim == 1) std::fill(to, to + n, A(1));
-      if (ndim == 2) std::memcpy(to, s.window[1].weight[y], n * sizeof(A));
+      if (ndim == 2) copy(s.window[1].weight[y], n, to);
       for (int p = 0; p < n && ndim == 3; p++) to[p] = s.window[0].weight[z][p] * s.window[1].weight[y][p];
     }
   // products of numbers below 2^31 are exact in double, and far quicker there than as 64-bit integers
