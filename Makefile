@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
-CASES ?= 20000
+CASES ?= 3000
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # real MNIST, where a folder of data lies beside the checkout; the tests that need it are skipped otherwise
@@ -45,9 +45,9 @@ native: $(STAMP)  ## compile the sampler again, in place, and say what became of
 	$(BIN)/python -m reticle info
 
 # the address sanitiser must be there before Python is; what Python itself leaves allocated is not our matter
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-sanitize: $(STAMP)  ## compile the sampler with sanitisers, beside the other, and give it hard cases; CASES=20000
-	CXXFLAGS="$(SANITIZE) -g1" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize/objects
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
+sanitize: $(STAMP)  ## compile the sampler with sanitisers, beside the other, and give it hard cases; CASES=3000
+	CXXFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" $(BIN)/python setup.py -q build_ext --build-lib build/sanitize --build-temp build/sanitize/objects
 	RETICLE_NATIVE=build/sanitize/reticle/sampling/_native.so LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		$(BIN)/python tests/fuzz.py --cases $(CASES)
 

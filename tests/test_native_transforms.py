@@ -111,6 +111,19 @@ def test_vmap_of_a_gradient_equals_a_loop(one, kind, call):
             torch.testing.assert_close(tuple(g[k] for g in got), want, **TOL[torch.float64])
 
 
+@pytest.mark.parametrize("batch", [(1, 2), (2, 1), (2, 2)], ids=str)
+def test_the_operator_of_gradients_is_mapped_too(batch):
+    images, matrices = problem(2, "warp", 3)
+    images, matrices, grads = images[:, : batch[0]], matrices[:, : batch[1]], torch.rand(3, 2, 2, 3, 2, dtype=torch.float64)
+
+    def slopes(grad, image, matrix):
+        return torch.ops.reticle.warp_backward(grad, image, matrix, 2, 3, False, None, True, True)
+
+    want = [slopes(g, i, m) for g, i, m in zip(grads, images, matrices, strict=True)]
+    for got, pieces in zip(vmap(slopes)(grads, images, matrices), zip(*want, strict=True), strict=True):
+        torch.testing.assert_close(got, torch.stack(pieces), **TOL[torch.float64])
+
+
 def test_vmap_over_fills_of_their_own():
     image, matrix = problem(2, "warp")
     fills = torch.rand(3, 2, dtype=torch.float64)

@@ -77,7 +77,10 @@ def test_out_compiles(backend):
 
 FN = "reticle.warp: "
 LEAF = torch.zeros(2, 3, 4, 5, requires_grad=True)
-NO_GRADIENTS = "`out` must not be given while gradients are recorded; got `{}` that requires them.\n  Call it inside torch.no_grad(), or without `out`."
+NO_GRADIENTS = (
+    "`out` must not be given while gradients are recorded; got `{}` that requires them.\n"
+    "  Call it inside torch.no_grad(), or without `out`."
+)
 
 
 @pytest.mark.errors

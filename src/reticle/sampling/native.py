@@ -107,7 +107,8 @@ def _run(name: str, input: Tensor, where: Tensor, how: tuple, fill: Tensor | Non
         op.into(input, where, *how[-3:], fill, out)
         torch.autograd.graph.increment_version(out)
         return out
-    if forward_ad._current_level >= 0:
+    # forward derivatives, and graphs of torch.jit, in which sizes are tensors: as torch's own operators
+    if forward_ad._current_level >= 0 or torch.jit.is_tracing():
         return composition(input, where, how, fill)
     if torch._C._are_functorch_transforms_active():
         return TransformedSample.apply(name, input, where, how, fill)
