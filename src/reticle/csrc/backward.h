@@ -18,46 +18,70 @@ struct Backward {
   int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
 };
 
-template <class T, class P>
-void gradient_of_where(Backward<P>& work, const Threads& threads) {
-  const P& plan = work.plan;
-  const Call& c = plan.c;
-  if (c.is_matrix) work.partial.assign(work.blocks() * work.entries(), 0.0);
+template <class P>
+void take_slopes(Backward<P>& work, int64_t n, const Matrix& m, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
+  if (work.plan.c.is_matrix)
+    add_to_matrix(work.plan, m, s, slopes, &work.partial[n * work.entries()]);
+  else
+    write_grid(work.plan, n / work.plan.blocks(), s, slopes);
+}
+
+template <int R, class T, class P>
+void gather_blocks(Backward<P>& work, const Threads& threads) {
   auto task = [](void* context, int64_t begin, int64_t end) {
     Backward<P>& work = *(Backward<P>*)context;
     const P& plan = work.plan;
-    const Call& c = plan.c;
-    const Rows rows = make_rows(plan, c.input.stride);
+    const Rows rows = make_rows(plan, plan.c.input.stride);
     Segment<P> s;
-    Reading<P> reading;
-    Slopes<typename P::A> slopes;
+    Block<P> block;
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / plan.blocks();
-      const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
-      const Matrix m = read_matrix(c, b, plan.in, plan.out);
-      for (int row = 0; row < BLOCK_ROWS && at_row(plan, n % plan.blocks(), row, s); row++) {
-        find_places(plan, m, b, s);
-        make_windows(plan, {true, false}, s);
-        const T* line = g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
-        gather_segment(plan, rows, s, reading, u, line, slopes);
-        if (c.is_matrix)
-          add_to_matrix(plan, m, s, slopes, &work.partial[n * work.entries()]);
-        else
-          write_grid(plan, b, s, slopes);
-      }
+      const Matrix m = read_matrix(plan.c, b, plan.in, plan.out);
+      auto take = [&](const Segment<P>& s, const Slopes<typename P::A>& slopes) { take_slopes(work, n, m, s, slopes); };
+      gather_block<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take);
     }
   };
   threads.run(work.blocks(), task, &work);
-  for (int64_t b = 0; b < c.batch && c.is_matrix; b++)
+}
+
+// The sums over blocks, in their order.
+template <class P>
+void write_matrices(const Backward<P>& work) {
+  const Call& c = work.plan.c;
+  for (int64_t b = 0; b < c.batch; b++)
     for (int64_t e = 0; e < work.entries(); e++) {
       double total = 0;
-      for (int64_t n = 0; n < plan.blocks(); n++) total += work.partial[(b * plan.blocks() + n) * work.entries() + e];
+      for (int64_t n = 0; n < work.plan.blocks(); n++) total += work.partial[(b * work.plan.blocks() + n) * work.entries() + e];
       const int64_t to = b * work.entries() + e;
       if (c.where_is_double)
         ((double*)c.grad_where)[to] = total;
       else
         ((float*)c.grad_where)[to] = float(total);
     }
+}
+
+template <class T, class P>
+void gradient_of_where(Backward<P>& work, const Threads& threads) {
+  const Call& c = work.plan.c;
+  const int64_t numbers = c.batch * (c.is_matrix ? work.entries() : c.out[0] * c.out[1] * c.out[2] * c.ndim);
+  if (P::S == 1) {  // piecewise constant
+    std::memset(c.grad_where, 0, numbers * (c.where_is_double ? sizeof(double) : sizeof(float)));
+    return;
+  }
+  if (c.is_matrix) work.partial.assign(work.blocks() * work.entries(), 0.0);
+  bool done = false;
+  if constexpr (P::S == 2) {
+    const bool points = c.input.stride[4] == 1 && c.output.stride[4] == 1 && work.plan.width[2] == 2 && work.plan.width[1] == 2;
+    done = true;
+    if (points && c.ndim == 2)
+      gather_blocks<2, T>(work, threads);
+    else if (points && c.ndim == 3 && work.plan.width[0] == 2)
+      gather_blocks<4, T>(work, threads);
+    else
+      done = false;
+  }
+  if (!done) gather_blocks<0, T>(work, threads);
+  if (c.is_matrix) write_matrices(work);
 }
 
 template <class P>

@@ -239,19 +239,25 @@ RETICLE_APART void finish(const P& plan, bool finite, Segment<P>& s, const T* u,
     if (whole || s.hard[p]) forward_carefully(plan, s, p, u, v);
 }
 
+template <class P>
+void read_block(const P& plan, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block) {
+  const int64_t* out = plan.c.output.stride;
+  for (block.rows = 0; block.rows < BLOCK_ROWS && at_row(plan, number, block.rows, s); block.rows++) {
+    find_places(plan, m, b, s);
+    make_windows(plan, {false, false}, s);
+    make_reading(plan, plan.c.input.stride, s, block.reading[block.rows]);
+    block.output[block.rows] = s.k * out[2] + s.i * out[3] + s.j * out[4];
+    block.finite[block.rows] = true;
+  }
+}
+
 template <class T, class P>
 void forward_block(const P& plan, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   const Call& c = plan.c;
   const T* u = (const T*)c.input.data + b * c.input.stride[0];
   T* v = (T*)c.output.data + b * c.output.stride[0];
   const Matrix m = read_matrix(c, b, plan.in, plan.out);
-  for (block.rows = 0; block.rows < BLOCK_ROWS && at_row(plan, number, block.rows, s); block.rows++) {
-    find_places(plan, m, b, s);
-    make_windows(plan, {false, false}, s);
-    make_reading(plan, c.input.stride, s, block.reading[block.rows]);
-    block.output[block.rows] = s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
-    block.finite[block.rows] = true;
-  }
+  read_block(plan, m, b, number, s, block);
   all_channels(plan, rows, block, u, v);
   for (int n = 0; n < block.rows; n++) {
     const Reading<P>& r = block.reading[n];

@@ -18,37 +18,78 @@ RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int a
   return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
 }
 
-// Pixels side by side in memory, a vector of points; R rows: of an image S, of a volume S * S.
-template <int R, class T, class P>
-RETICLE_INLINE void gather_pairs(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p, const T* u, const T* g,
-                                 Slopes<typename P::A>& slopes) {
+// Products of the left and the right pixels of each point with its gradient, summed over channels. R rows: of an image S, of a volume S * S.
+template <int R, class A>
+struct PairDots {
+  alignas(64) A left[R][SEGMENT], right[R][SEGMENT];
+};
+
+// K channels of all points of a row, pixels side by side in memory. The first ones need no sums to start from.
+template <int K, int R, class T, class P>
+RETICLE_INLINE void dot_pairs(const P& plan, const Rows& rows, const Reading<P>& reading, bool first, const T* u, const T* g,
+                              PairDots<R, typename P::A>& dots) {
   using A = typename P::A;
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
-  Vec<A> left[R] = {}, right[R] = {};
-  for (int64_t k = 0; k < plan.c.channels; k++, u += next, g += next_out) {
-    const Vec<A> gradient = load_some(g + p, s.count - p);
+  for (int p = 0; p < reading.count; p += VecOf<A>::lanes) {
+    Vec<A> left[R] = {}, right[R] = {};
+    for (int r = 0; r < R && !first; r++) left[r] = load(dots.left[r] + p), right[r] = load(dots.right[r] + p);
+    for (int k = 0; k < K; k++) {
+      const Vec<A> gradient = load_some(g + k * next_out + p, reading.count - p);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; r++) {
+        Vec<A> l, m;
+        load_pairs(u + k * next + rows.offset[r], reading.offset + p, l, m);
+        left[r] += l * gradient;
+        right[r] += m * gradient;
+      }
+    }
+    for (int r = 0; r < R; r++) store(left[r], dots.left[r] + p), store(right[r], dots.right[r] + p);
+  }
+}
+
+template <int R, class T, class P>
+RETICLE_APART void dot_few(const P& plan, const Rows& rows, const Reading<P>& reading, const T* u, const T* g, PairDots<R, typename P::A>& dots) {
+  const int64_t channels = plan.c.channels;
+  if (channels == 1) return dot_pairs<1>(plan, rows, reading, true, u, g, dots);
+  if (channels == 2) return dot_pairs<2>(plan, rows, reading, true, u, g, dots);
+  if (channels == 3) return dot_pairs<3>(plan, rows, reading, true, u, g, dots);
+  dot_pairs<4>(plan, rows, reading, true, u, g, dots);
+}
+
+// All rows of a block, a few channels at a time: each plane is read in one go.
+template <int R, class T, class P>
+RETICLE_APART void dot_block(const P& plan, const Rows& rows, const Block<P>& block, const T* u, const T* g, PairDots<R, typename P::A>* dots) {
+  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1], channels = plan.c.channels;
+  int64_t k = 0;
+  for (; k + 4 <= channels; k += 4)
+    for (int n = 0; n < block.rows; n++)
+      dot_pairs<4>(plan, rows, block.reading[n], k == 0, u + k * next, g + k * next_out + block.output[n], dots[n]);
+  for (; k < channels; k++)
+    for (int n = 0; n < block.rows; n++)
+      dot_pairs<1>(plan, rows, block.reading[n], k == 0, u + k * next, g + k * next_out + block.output[n], dots[n]);
+}
+
+template <int R, class P>
+RETICLE_INLINE void combine_pairs(const Segment<P>& s, const Reading<P>& reading, const PairDots<R, typename P::A>& dots,
+                                  Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
+  const auto& x = s.window[2];
+  for (int p = 0; p < s.count; p += VecOf<A>::lanes) {
+    const Vec<A> wl = load(x.weight[0] + p), wr = load(x.weight[1] + p), sl = load(x.slope[0] + p), sr = load(x.slope[1] + p);
+    Vec<A> along_x = {}, along_y = {}, along_z = {};
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-      Vec<A> l, m;
-      load_pairs(u + rows.offset[r], reading.offset + p, l, m);
-      left[r] += l * gradient;
-      right[r] += m * gradient;
+      const int z = r / P::S, y = r % P::S;
+      const Vec<A> left = load(dots.left[r] + p), right = load(dots.right[r] + p);
+      const Vec<A> weighted = left * wl + right * wr, slope_y = load(s.window[1].slope[y] + p);
+      along_x += (left * sl + right * sr) * load(reading.row_weight[r] + p);
+      along_y += weighted * (R == P::S ? slope_y : slope_y * load(s.window[0].weight[z] + p));
+      if (R > P::S) along_z += weighted * (load(s.window[0].slope[z] + p) * load(s.window[1].weight[y] + p));
     }
+    store(along_x, slopes.axis[2] + p);
+    store(along_y, slopes.axis[1] + p);
+    if (R > P::S) store(along_z, slopes.axis[0] + p);
   }
-  const auto& x = s.window[2];
-  const Vec<A> wl = load(x.weight[0] + p), wr = load(x.weight[1] + p), sl = load(x.slope[0] + p), sr = load(x.slope[1] + p);
-  Vec<A> along_x = {}, along_y = {}, along_z = {};
-#pragma GCC unroll 4
-  for (int r = 0; r < R; r++) {
-    const int z = r / P::S, y = r % P::S;
-    const Vec<A> weighted = left[r] * wl + right[r] * wr, slope_y = load(s.window[1].slope[y] + p);
-    along_x += (left[r] * sl + right[r] * sr) * load(reading.row_weight[r] + p);
-    along_y += weighted * (R == P::S ? slope_y : slope_y * load(s.window[0].weight[z] + p));
-    if (R > P::S) along_z += weighted * (load(s.window[0].slope[z] + p) * load(s.window[1].weight[y] + p));
-  }
-  store(along_x, slopes.axis[2] + p);
-  store(along_y, slopes.axis[1] + p);
-  if (R > P::S) store(along_z, slopes.axis[0] + p);
 }
 
 // The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed.
@@ -129,25 +170,17 @@ RETICLE_APART void gather_carefully(const P& plan, const Segment<P>& s, int p, c
   for (int a = 3 - c.ndim; a < 3; a++) slopes.axis[a][p] = totals[a];
 }
 
+// One point at a time.
 template <class T, class P>
-RETICLE_APART void gather_quickly(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
-                                  Slopes<typename P::A>& slopes) {
-  using A = typename P::A;
+RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
+                                 Slopes<typename P::A>& slopes) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
-  const bool points = in[4] == 1 && out[4] == 1 && plan.width[2] == P::S;
-  if constexpr (P::S == 2) {
-    constexpr int lanes = VecOf<A>::lanes;
-    const bool image = points && plan.c.ndim == 2 && rows.count == 2, volume = points && plan.c.ndim == 3 && rows.count == 4;
-    for (int p = 0; p < s.count && image; p += lanes) gather_pairs<2>(plan, rows, s, reading, p, u, g, slopes);
-    for (int p = 0; p < s.count && volume; p += lanes) gather_pairs<4>(plan, rows, s, reading, p, u, g, slopes);
-    if (image || volume) return;
-  }
   for (int p = 0; p < s.count; p++) {
-    Vec<A> dots[16][4];
+    Vec<typename P::A> dots[16][4];
     const T* gradient = g + p * out[4];
     if (in[1] == 1 && out[1] == 1)
       dot_channels(plan, rows, reading, p, u, gradient, dots);
-    else if (P::S == 4 && points)
+    else if (P::S == 4 && in[4] == 1 && plan.width[2] == 4)
       dot_fours(plan, rows, reading, p, u, gradient, dots);
     else
       dot_anyhow(plan, rows, reading, p, u, gradient, dots);
@@ -155,16 +188,10 @@ RETICLE_APART void gather_quickly(const P& plan, const Rows& rows, const Segment
   }
 }
 
-// Slopes of a segment; windows with their slopes are there.
+// What the quick way leaves: the fill, hard points, what is not finite, and coordinates that are not.
 template <class T, class P>
-void gather_segment(const P& plan, const Rows& rows, Segment<P>& s, Reading<P>& reading, const T* u, const T* g, Slopes<typename P::A>& slopes) {
+void finish_slopes(const P& plan, const Segment<P>& s, const T* u, const T* g, Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
-  if (P::S == 1) {  // piecewise constant
-    for (auto& axis : slopes.axis) std::fill(axis, axis + s.padded(), typename P::A(0));
-    return;
-  }
-  make_reading(plan, c.input.stride, s, reading);
-  gather_quickly(plan, rows, s, reading, u, g, slopes);
   bool whole = s.edge && c.padding == CONSTANT;
   for (int a = 3 - c.ndim; a < 3; a++) {
     std::fill(slopes.axis[a] + s.count, slopes.axis[a] + s.padded(), typename P::A(0));
@@ -175,6 +202,37 @@ void gather_segment(const P& plan, const Rows& rows, Segment<P>& s, Reading<P>& 
   for (int a = 3 - c.ndim; a < 3; a++)
     for (int p = 0; p < s.count && s.place[a].any_lost; p++)
       if (s.place[a].lost[p]) slopes.axis[a][p] = 0;
+}
+
+// Slopes of a block, row by row: take(segment, slopes). R: rows of a window that are read in pairs; 0: they are not.
+template <int R, class T, class P, class Take>
+void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block, Take take) {
+  const Call& c = plan.c;
+  const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
+  PairDots<R ? R : 1, typename P::A> dots[BLOCK_ROWS];
+  Slopes<typename P::A> slopes;
+  const bool apart = R > 0 && c.channels > 4;
+  if constexpr (R > 0) {
+    if (apart) {
+      read_block(plan, m, b, number, s, block);
+      dot_block(plan, rows, block, u, g, dots);
+    }
+  }
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+    Reading<P>& reading = block.reading[row];
+    find_places(plan, m, b, s);
+    make_windows(plan, {true, false}, s);
+    const int64_t start = s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
+    if (!apart) make_reading(plan, c.input.stride, s, reading);
+    if constexpr (R > 0) {
+      if (!apart) dot_few(plan, rows, reading, u, g + start, dots[row]);
+      combine_pairs(s, reading, dots[row], slopes);
+    } else {
+      gather_points(plan, rows, s, reading, u, g + start, slopes);
+    }
+    finish_slopes(plan, s, u, g + start, slopes);
+    take(s, slopes);
+  }
 }
 
 // Normalised coordinates of the first output point of a segment, x first, and from one point to the next.
