@@ -154,7 +154,8 @@ inline bool overlaps_itself(const View& v) {
 
 // The output of a forward call, to be written, or the gradient of it, to be read.
 inline void set_output(Call& c, const char* name, const View& v) {
-  STD_TORCH_CHECK(v.dim == c.ndim + 2 && v.size[0] == c.batch && v.size[1] == c.channels, "reticle: `", name, "` must have shape (B, C, *out)");
+  STD_TORCH_CHECK(v.dim == c.ndim + 2 && v.size[0] == c.batch && v.size[1] == c.channels, "reticle: `", name,
+                  "` must have shape (B, C, *out)");
   for (int a = 0; a < c.ndim; ++a)
     STD_TORCH_CHECK(v.size[2 + a] == c.out[3 - c.ndim + a], "reticle: `", name, "` must have the sizes of the output");
   STD_TORCH_CHECK(dtype_of(name, v.dtype) == c.dtype, "reticle: `", name, "` must have the dtype of `input`");

@@ -1,6 +1,9 @@
 // The gradients of a call, each in passes that every thread takes part in.
 #pragma once
+#include <vector>
+
 #include "scatter.h"
+#include "where.h"
 
 namespace reticle {
 namespace {
@@ -10,8 +13,8 @@ template <class P>
 struct Backward {
   const P& plan;
   Tiling<P> tiling;
-  std::vector<double> partial;  // gradients of matrices, block by block
-  std::vector<BlockBoxes> boxes;      // block by block
+  std::vector<double> partial;    // gradients of matrices, block by block
+  std::vector<BlockBoxes> boxes;  // block by block
 
   explicit Backward(const P& p) : plan(p), tiling(p) {}
   int64_t blocks() const { return plan.c.batch * plan.blocks(); }

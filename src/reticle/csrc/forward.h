@@ -22,7 +22,8 @@ RETICLE_APART void forward_carefully(const P& plan, const Segment<P>& s, int p, 
 
 // K channels of one vector of points, of which `count` exist. What is not finite shows in `check`.
 template <int K, class T, class P>
-RETICLE_INLINE void pairs(const P& plan, const Rows& rows, const Reading<P>& s, int p, int count, const T* u, T* v, Vec<typename P::A>& check) {
+RETICLE_INLINE void pairs(const P& plan, const Rows& rows, const Reading<P>& s, int p, int count, const T* u, T* v,
+                          Vec<typename P::A>& check) {
   using A = typename P::A;
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
   const int64_t* offset = s.offset + p;

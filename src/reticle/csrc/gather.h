@@ -48,7 +48,8 @@ RETICLE_INLINE void dot_pairs(const P& plan, const Rows& rows, const Reading<P>&
 }
 
 template <int R, class T, class P>
-RETICLE_APART void dot_few(const P& plan, const Rows& rows, const Reading<P>& reading, const T* u, const T* g, PairDots<R, typename P::A>& dots) {
+RETICLE_APART void dot_few(const P& plan, const Rows& rows, const Reading<P>& reading, const T* u, const T* g,
+                           PairDots<R, typename P::A>& dots) {
   const int64_t channels = plan.c.channels;
   if (channels == 1) return dot_pairs<1>(plan, rows, reading, true, u, g, dots);
   if (channels == 2) return dot_pairs<2>(plan, rows, reading, true, u, g, dots);
@@ -58,7 +59,8 @@ RETICLE_APART void dot_few(const P& plan, const Rows& rows, const Reading<P>& re
 
 // All rows of a block, a few channels at a time: each plane is read in one go.
 template <int R, class T, class P>
-RETICLE_APART void dot_block(const P& plan, const Rows& rows, const Block<P>& block, const T* u, const T* g, PairDots<R, typename P::A>* dots) {
+RETICLE_APART void dot_block(const P& plan, const Rows& rows, const Block<P>& block, const T* u, const T* g,
+                             PairDots<R, typename P::A>* dots) {
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1], channels = plan.c.channels;
   int64_t k = 0;
   for (; k + 4 <= channels; k += 4)
@@ -94,7 +96,8 @@ RETICLE_INLINE void combine_pairs(const Segment<P>& s, const Reading<P>& reading
 
 // The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed.
 template <class T, class P>
-RETICLE_INLINE void dot_channels(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g, Vec<typename P::A> (*dots)[4]) {
+RETICLE_INLINE void dot_channels(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g,
+                                 Vec<typename P::A> (*dots)[4]) {
   using A = typename P::A;
   constexpr int lanes = VecOf<A>::lanes;
   const int64_t channels = plan.c.channels, step = plan.c.input.stride[4];
@@ -111,7 +114,8 @@ RETICLE_INLINE void dot_channels(const P& plan, const Rows& rows, const Reading<
 }
 
 template <class T, class P>
-RETICLE_INLINE void dot_anyhow(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g, Vec<typename P::A> (*dots)[4]) {
+RETICLE_INLINE void dot_anyhow(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g,
+                               Vec<typename P::A> (*dots)[4]) {
   using A = typename P::A;
   const int64_t *in = plan.c.input.stride, next_out = plan.c.output.stride[1];
   for (int r = 0; r < rows.count; r++)
@@ -125,7 +129,8 @@ RETICLE_INLINE void dot_anyhow(const P& plan, const Rows& rows, const Reading<P>
 
 // Four pixels in a row.
 template <class T, class P>
-RETICLE_INLINE void dot_fours(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g, Vec<typename P::A> (*dots)[4]) {
+RETICLE_INLINE void dot_fours(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g,
+                              Vec<typename P::A> (*dots)[4]) {
   using A = typename P::A;
   Four<A> totals[16] = {};
   for (int64_t k = 0; k < plan.c.channels; k++) {
@@ -138,8 +143,8 @@ RETICLE_INLINE void dot_fours(const P& plan, const Rows& rows, const Reading<P>&
 }
 
 template <class P>
-RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p, const Vec<typename P::A> (*dots)[4],
-                            Slopes<typename P::A>& slopes) {
+RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p,
+                            const Vec<typename P::A> (*dots)[4], Slopes<typename P::A>& slopes) {
   using A = typename P::A;
   Vec<A> totals[3] = {};
   for (int r = 0, z = 0, y = 0; r < rows.count; r++) {
@@ -232,85 +237,6 @@ void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, i
     }
     finish_slopes(plan, s, u, g + start, slopes);
     take(s, slopes);
-  }
-}
-
-// Normalised coordinates of the first output point of a segment, x first, and from one point to the next.
-struct Target {
-  double first[3], step;
-};
-
-template <class P>
-Target target_of(const P& plan, const Segment<P>& s) {
-  Target t = {};
-  const int64_t at[3] = {s.k, s.i, s.j};
-  for (int a = 3 - plan.c.ndim; a < 3; a++) t.first[2 - a] = plan.out[a].half > 0 ? (double(at[a]) - plan.out[a].middle) / plan.out[a].half : 0;
-  t.step = plan.out[2].half > 0 ? 1 / plan.out[2].half : 0;
-  return t;
-}
-
-// A row of a matrix gets the sum over points of `slope` times the target point.
-template <class A>
-RETICLE_INLINE void add_to_row(const Target& t, int ndim, const A* slope, int count, double scale, double* row) {
-  Vec<A> sums = {}, moments = {};
-  constexpr int lanes = VecOf<A>::lanes;
-  alignas(32) A index[lanes];
-  for (int k = 0; k < lanes; k++) index[k] = A(k);
-  Vec<A> at = load(index);
-  for (int p = 0; p < count; p += lanes, at += A(lanes)) {
-    const Vec<A> v = load(slope + p);
-    sums += v;
-    moments += v * at;
-  }
-  const double total = sum(sums) * scale;
-  row[0] += total * t.first[0] + sum(moments) * scale * t.step;
-  for (int q = 1; q < ndim; q++) row[q] += total * t.first[q];
-  row[ndim] += total;
-}
-
-// The same for a matrix that divides: what is known of x = X / w becomes what is known of X and w.
-template <class P>
-void add_to_projective(const P& plan, const Matrix& m, const Segment<P>& s, const Target& t, const Slopes<typename P::A>& slopes, double* total) {
-  const int d = plan.c.ndim;
-  Norms<double> norms;
-  apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
-  double above[3][SEGMENT] = {}, below[SEGMENT] = {};
-  for (int p = 0; p < s.count; p++) {
-    double w = m.entry[d][d] + m.entry[d][0] * (t.first[0] + p * t.step);
-    for (int q = 1; q < d; q++) w += m.entry[d][q] * t.first[q];
-    for (int r = 0; r < d; r++) {
-      const double slope = double(slopes.axis[2 - r][p]) * plan.in[2 - r].half;
-      if (slope == 0 || !(w > 0)) continue;  // behind the viewer there is none
-      above[r][p] = slope / w;
-      below[p] -= above[r][p] * norms.axis[2 - r][p];
-    }
-  }
-  for (int r = 0; r < d; r++) add_to_row(t, d, above[r], s.padded(), 1, total + r * (d + 1));
-  add_to_row(t, d, below, s.padded(), 1, total + d * (d + 1));
-}
-
-// Adds what a segment contributes to the gradient of a matrix.
-template <class P>
-void add_to_matrix(const P& plan, const Matrix& m, const Segment<P>& s, const Slopes<typename P::A>& slopes, double* total) {
-  const int d = plan.c.ndim;
-  const Target t = target_of(plan, s);
-  if (plan.c.rows > d) return add_to_projective(plan, m, s, t, slopes, total);
-  for (int r = 0; r < d; r++) add_to_row(t, d, slopes.axis[2 - r], s.padded(), plan.in[2 - r].half, total + r * (d + 1));
-}
-
-template <class P>
-void write_grid(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
-  const Call& c = plan.c;
-  const int64_t at = (((b * c.out[0] + s.k) * c.out[1] + s.i) * c.out[2] + s.j) * c.ndim;
-  for (int a = 3 - c.ndim; a < 3; a++) {
-    const double half = plan.in[a].half;
-    for (int p = 0; p < s.count; p++) {
-      const int64_t to = at + p * c.ndim + 2 - a;
-      if (c.where_is_double)
-        ((double*)c.grad_where)[to] = slopes.axis[a][p] * half;
-      else
-        ((float*)c.grad_where)[to] = float(slopes.axis[a][p] * half);
-    }
   }
 }
 

@@ -172,9 +172,8 @@ std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad, const Tensor& input
   return backward(c, grad, read, where, fill, need_input, need_matrix);
 }
 
-std::tuple<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor& input, const Tensor& grid, int64_t mode,
-                                                int64_t padding, bool align_corners, std::optional<Tensor> fill, bool need_input,
-                                                bool need_grid) {
+std::tuple<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding,
+                                                bool align_corners, std::optional<Tensor> fill, bool need_input, bool need_grid) {
   const View read = view("input", input), where = view("grid", grid);
   Call c = begin_call(read, mode, padding, align_corners);
   set_grid(c, read, where);

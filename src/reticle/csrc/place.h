@@ -36,7 +36,7 @@ struct Affine {
 // The matrix of one sample.
 struct Matrix {
   double entry[4][4];
-  bool tame;    // finite and of ordinary size
+  bool tame;     // finite and of ordinary size
   bool divides;  // projective, and not only in form
   Affine pixels;
 };
@@ -97,7 +97,8 @@ struct Norms {
 
 template <class X, class A>
 void from_norms(const Call& c, const Axis& axis, const X* norm, int count, Place<A>& place) {
-  const X half = X(axis.half), middle = X(axis.middle), up = c.mode == NEAREST ? X(0.5) : X(0), infinity = std::numeric_limits<X>::infinity();
+  const X half = X(axis.half), middle = X(axis.middle), up = c.mode == NEAREST ? X(0.5) : X(0),
+          infinity = std::numeric_limits<X>::infinity();
   // beyond these every padding that does not repeat answers as at them; infinity and NaN are on the left
   const X low = X(-8), high = X(std::min<double>(axis.size, BEYOND)) + 8;
   for (int p = 0; p < count; p++) {
@@ -152,7 +153,8 @@ template <class X>
 void apply_matrix(const Call& c, const Matrix& m, const Axis* out, int64_t k, int64_t i, int64_t j, int count, Norms<X>& norms) {
   const int d = c.ndim;
   const int64_t at[3] = {k, i, j};
-  const double smallest = c.where_is_double ? 0x1p-511 : 0x1p-63, largest = c.where_is_double ? 1.7976931348623157e308 : 3.4028234663852886e38;
+  const double smallest = c.where_is_double ? 0x1p-511 : 0x1p-63,
+               largest = c.where_is_double ? 1.7976931348623157e308 : 3.4028234663852886e38;
   for (int p = 0; p < count; p++) {
     X moved[4];
     for (int r = 0; r <= (m.divides ? d : d - 1); r++) {

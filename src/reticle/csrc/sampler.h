@@ -1,4 +1,4 @@
-// What is asked of a kernel? One call of the sampler, in plain C: no torch here, so that a file compiles in seconds and any program can call it.
+// What is asked of a kernel? One call of the sampler, in plain C: no torch here, so that any program can call it.
 #pragma once
 #include <cstdint>
 
@@ -29,8 +29,8 @@ struct Call {
   // Where the output is read from: a matrix (B, rows, ndim + 1), rows = ndim or ndim + 1, or a grid (B, Z, Y, X, ndim).
   bool is_matrix;
   int32_t rows;
-  bool where_is_double;  // else float
-  const void* where;     // matrix: rows and columns contiguous
+  bool where_is_double;     // else float
+  const void* where;        // matrix: rows and columns contiguous
   int64_t where_stride[5];  // of a grid: B, Z, Y, X, axis; of a matrix: B
 
   // Backward: what is wanted, else null. Like `input`, dense in memory of any order; overwritten.

@@ -1,113 +1,10 @@
-// How does the output change with the input? Each tile of the input's gradient has one owner, who adds up all that falls into it in the order
-// of the output: no two threads write to one place, and the sums do not depend on how many there are.
+// How does the output change with the input? Each tile of the input's gradient has one owner, who adds up all that falls into it in
+// the order of the output: no two threads write to one place, and the sums do not depend on how many there are.
 #pragma once
-#include <vector>
-
-#include "gather.h"
+#include "tiles.h"
 
 namespace reticle {
 namespace {
-
-constexpr int64_t TILE_NUMBERS = 1 << 16;   // that an owner adds up at a time: they stay in its cache
-constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds: they stay in the nearest one
-
-// How the input is cut: boxes of pixels, and groups of channels that are treated together.
-template <class P>
-struct Tiling {
-  using A = typename P::A;
-  int64_t size[3], count[3], halo[3];  // of a tile, without its halo; how many; windows of a tile reach so far beyond it
-  int64_t channels, groups;            // of a group, padded to whole vectors
-  bool cut;
-  int64_t stride[5];  // of an owner's buffer (-, -, z, y, x), channels innermost
-
-  explicit Tiling(const P& plan) {
-    const Call& c = plan.c;
-    const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
-    channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
-    cut = cells * channels > TILE_NUMBERS;
-    if (!cut && channels == lanes) {
-      const int64_t fit = std::max<int64_t>(GROUP_NUMBERS / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
-      channels = lanes * std::min(fit, wanted);
-    }
-    groups = (c.channels + channels - 1) / channels;
-    std::copy(c.size, c.size + 3, size);
-    if (cut) {
-      const int64_t room = TILE_NUMBERS / channels;
-      size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? room : 256);
-      const int64_t lines = std::max<int64_t>(room / size[2], 8);
-      size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
-      size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
-    }
-    for (int a = 0; a < 3; a++) {
-      count[a] = (c.size[a] + size[a] - 1) / size[a];
-      halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
-    }
-    stride[0] = stride[1] = 0, stride[4] = channels;
-    stride[3] = stride[4] * (size[2] + 2 * halo[2]);
-    stride[2] = stride[3] * (size[1] + 2 * halo[1]);
-  }
-  int64_t tiles() const { return count[0] * count[1] * count[2]; }
-  int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }
-};
-
-// First pixels of some windows lie here.
-struct Box {
-  int32_t low[3], high[3];
-};
-
-constexpr int32_t MOST = std::numeric_limits<int32_t>::max();
-constexpr Box EMPTY = {{MOST, MOST, MOST}, {-1, -1, -1}};
-
-struct BlockBoxes {
-  Box whole, row[BLOCK_ROWS];
-};
-
-// A tile while its owner works on it.
-template <class P>
-struct Tile {
-  using A = typename P::A;
-  int64_t low[3], high[3], origin[3];
-  int64_t first_channel, channels;  // of those that exist
-  A* sums;
-};
-
-template <class P>
-void find_box(const P& plan, const Segment<P>& s, Box& box) {
-  for (int a = 0; a < 3; a++) {
-    if (a < 3 - plan.c.ndim) {
-      box.low[a] = box.high[a] = 0;
-    } else if (s.any_hard) {
-      box.low[a] = 0, box.high[a] = int32_t(plan.c.size[a] - 1);
-    } else {
-      for (int p = 0; p < s.count; p++) {
-        box.low[a] = smaller(box.low[a], s.window[a].first[p]);
-        box.high[a] = larger(box.high[a], s.window[a].first[p]);
-      }
-    }
-  }
-}
-
-template <class P>
-void find_boxes(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, BlockBoxes& boxes) {
-  boxes.whole = EMPTY;
-  for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
-    find_places(plan, m, b, s);
-    make_windows(plan, {false, false}, s);
-    boxes.row[row] = EMPTY;
-    find_box(plan, s, boxes.row[row]);
-    for (int a = 0; a < 3; a++) {
-      boxes.whole.low[a] = std::min(boxes.whole.low[a], boxes.row[row].low[a]);
-      boxes.whole.high[a] = std::max(boxes.whole.high[a], boxes.row[row].high[a]);
-    }
-  }
-}
-
-template <class P>
-bool touches(const Tiling<P>& tiling, const Tile<P>& tile, const Box& box) {
-  for (int a = 0; a < 3; a++)
-    if (box.high[a] < tile.low[a] - tiling.halo[a] || box.low[a] >= tile.high[a]) return false;
-  return true;
-}
 
 // A vector of channels of as many points, turned over; rows and columns that are not there read as 0.
 template <class T, class A>
@@ -212,7 +109,8 @@ RETICLE_INLINE void add_numbers(const Rows& rows, const Reading<P>& r, const int
 }
 
 template <class P>
-RETICLE_APART void add_carefully(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, int p, const typename P::A* gradient) {
+RETICLE_APART void add_carefully(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, int p,
+                                 const typename P::A* gradient) {
   using A = typename P::A;
   each_tap(plan, s, p, tiling.stride, [&](int64_t offset, const int32_t* pixel, A weight, const A*) {
     if (offset < 0) return;
@@ -245,8 +143,8 @@ int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, c
 }
 
 template <class P>
-RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Reading<P>& r, const int* points,
-                                int count, const typename P::A* gradient) {
+RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Reading<P>& r,
+                                const int* points, int count, const typename P::A* gradient) {
   using A = typename P::A;
   constexpr int lanes = VecOf<A>::lanes;
   const int64_t width = tiling.channels;
@@ -270,8 +168,8 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
 }
 
 template <class P>
-RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Segment<P>& s, Reading<P>& r,
-                                   const typename P::A* gradient) {
+RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Segment<P>& s,
+                                   Reading<P>& r, const typename P::A* gradient) {
   int points[SEGMENT];
   const int64_t width = tiling.channels;
   // a gradient that is not finite must not meet a weight of 0 that is not its own
@@ -295,7 +193,8 @@ RETICLE_INLINE void write_line(const P& plan, const Tiling<P>& tiling, const Til
   const int64_t *stride = plan.c.grad_input.stride, width = tiling.channels, columns = tile.high[2] - tile.low[2];
   if (stride[1] == 1 && width >= lanes) {
     for (int64_t x = 0; x < columns; x++)
-      for (int64_t k = 0; k < tile.channels; k += lanes) store_some(load(from + x * width + k), to + x * stride[4] + k, int(tile.channels - k));
+      for (int64_t k = 0; k < tile.channels; k += lanes)
+        store_some(load(from + x * width + k), to + x * stride[4] + k, int(tile.channels - k));
   } else if (stride[4] == 1 && width == 4) {
     for (int64_t x = 0; x < columns; x += 4) turn_four_out(from + x * width, int(columns - x), to + x, stride[1], tile.channels);
   } else if (stride[4] == 1 && width >= lanes) {
@@ -318,22 +217,6 @@ RETICLE_APART void write_tile(const P& plan, const Tiling<P>& tiling, const Tile
     for (int64_t y = tile.low[1]; y < tile.high[1]; y++)
       write_line(plan, tiling, tile, from + (z - tile.origin[0]) * tiling.stride[2] + (y - tile.origin[1]) * tiling.stride[3],
                  to + z * stride[2] + y * stride[3]);
-}
-
-template <class P>
-Tile<P> make_tile(const P& plan, const Tiling<P>& tiling, int64_t number, typename P::A* sums) {
-  Tile<P> tile;
-  const int64_t group = number % tiling.groups, place = number / tiling.groups;
-  const int64_t at[3] = {place / (tiling.count[1] * tiling.count[2]), place / tiling.count[2] % tiling.count[1], place % tiling.count[2]};
-  for (int a = 0; a < 3; a++) {
-    tile.low[a] = at[a] * tiling.size[a];
-    tile.high[a] = std::min(plan.c.size[a], tile.low[a] + tiling.size[a]);
-    tile.origin[a] = tile.low[a] - tiling.halo[a];
-  }
-  tile.first_channel = group * tiling.channels;
-  tile.channels = std::min(tiling.channels, plan.c.channels - tile.first_channel);
-  tile.sums = sums;
-  return tile;
 }
 
 }  // namespace

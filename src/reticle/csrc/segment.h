@@ -17,7 +17,7 @@ struct Plan {
 
   const Call& c;
   Axis in[3], out[3];
-  int width[3];  // of the window along each axis
+  int width[3];                  // of the window along each axis
   int64_t segments, row_blocks;  // of a sample
 
   explicit Plan(const Call& call) : c(call) {
@@ -169,8 +169,9 @@ void each_tap(const P& plan, const Segment<P>& s, int p, const int64_t* stride, 
   using A = typename P::A;
   Taps<A> t[3];
   for (int a = 0; a < 3; a++)
-    t[a] = a < 3 - plan.c.ndim ? Taps<A>{1, {0}, {1}, {0}}
-                               : taps(plan.c, plan.in[a], s.place[a].cell[p], s.place[a].fraction[p], s.place[a].any_lost && s.place[a].lost[p]);
+    t[a] = a < 3 - plan.c.ndim
+               ? Taps<A>{1, {0}, {1}, {0}}
+               : taps(plan.c, plan.in[a], s.place[a].cell[p], s.place[a].fraction[p], s.place[a].any_lost && s.place[a].lost[p]);
   for (int z = 0; z < t[0].count; z++)
     for (int y = 0; y < t[1].count; y++)
       for (int x = 0; x < t[2].count; x++) {

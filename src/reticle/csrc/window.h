@@ -1,4 +1,4 @@
-// Which pixels are read? For each point of a segment, per axis, a window of neighbouring pixels inside the image and a weight for each of them.
+// Which pixels are read? For each point of a segment, per axis, a window of neighbouring pixels inside the image, and their weights.
 //
 // What lies outside is folded into the weights: a pixel that padding reads twice has the sum, one that is not there has none. So no kernel
 // knows a padding. Points whose pixels are no neighbours (wrapped around an edge) are "hard": they are left to the careful way of axis.h.

@@ -1,0 +1,126 @@
+// How is the gradient of the input shared out? Boxes of pixels with one owner each, and which parts of the output reach into them.
+#pragma once
+#include "segment.h"
+
+namespace reticle {
+namespace {
+
+constexpr int64_t TILE_NUMBERS = 1 << 16;   // that an owner adds up at a time: they stay in its cache
+constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds: they stay in the nearest one
+
+// How the input is cut: boxes of pixels, and groups of channels that are treated together.
+template <class P>
+struct Tiling {
+  using A = typename P::A;
+  int64_t size[3], count[3], halo[3];  // of a tile, without its halo; how many; windows of a tile reach so far beyond it
+  int64_t channels, groups;            // of a group, padded to whole vectors
+  bool cut;
+  int64_t stride[5];  // of an owner's buffer (-, -, z, y, x), channels innermost
+
+  explicit Tiling(const P& plan) {
+    const Call& c = plan.c;
+    const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
+    channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
+    cut = cells * channels > TILE_NUMBERS;
+    if (!cut && channels == lanes) {
+      const int64_t fit = std::max<int64_t>(GROUP_NUMBERS / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
+      channels = lanes * std::min(fit, wanted);
+    }
+    groups = (c.channels + channels - 1) / channels;
+    std::copy(c.size, c.size + 3, size);
+    if (cut) {
+      const int64_t room = TILE_NUMBERS / channels;
+      size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? room : 256);
+      const int64_t lines = std::max<int64_t>(room / size[2], 8);
+      size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
+      size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
+    }
+    for (int a = 0; a < 3; a++) {
+      count[a] = (c.size[a] + size[a] - 1) / size[a];
+      halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
+    }
+    stride[0] = stride[1] = 0, stride[4] = channels;
+    stride[3] = stride[4] * (size[2] + 2 * halo[2]);
+    stride[2] = stride[3] * (size[1] + 2 * halo[1]);
+  }
+  int64_t tiles() const { return count[0] * count[1] * count[2]; }
+  int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }
+};
+
+// First pixels of some windows lie here.
+struct Box {
+  int32_t low[3], high[3];
+};
+
+constexpr int32_t MOST = std::numeric_limits<int32_t>::max();
+constexpr Box EMPTY = {{MOST, MOST, MOST}, {-1, -1, -1}};
+
+struct BlockBoxes {
+  Box whole, row[BLOCK_ROWS];
+};
+
+// A tile while its owner works on it.
+template <class P>
+struct Tile {
+  using A = typename P::A;
+  int64_t low[3], high[3], origin[3];
+  int64_t first_channel, channels;  // of those that exist
+  A* sums;
+};
+
+template <class P>
+void find_box(const P& plan, const Segment<P>& s, Box& box) {
+  for (int a = 0; a < 3; a++) {
+    if (a < 3 - plan.c.ndim) {
+      box.low[a] = box.high[a] = 0;
+    } else if (s.any_hard) {
+      box.low[a] = 0, box.high[a] = int32_t(plan.c.size[a] - 1);
+    } else {
+      for (int p = 0; p < s.count; p++) {
+        box.low[a] = smaller(box.low[a], s.window[a].first[p]);
+        box.high[a] = larger(box.high[a], s.window[a].first[p]);
+      }
+    }
+  }
+}
+
+template <class P>
+void find_boxes(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, BlockBoxes& boxes) {
+  boxes.whole = EMPTY;
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
+    find_places(plan, m, b, s);
+    make_windows(plan, {false, false}, s);
+    boxes.row[row] = EMPTY;
+    find_box(plan, s, boxes.row[row]);
+    for (int a = 0; a < 3; a++) {
+      boxes.whole.low[a] = std::min(boxes.whole.low[a], boxes.row[row].low[a]);
+      boxes.whole.high[a] = std::max(boxes.whole.high[a], boxes.row[row].high[a]);
+    }
+  }
+}
+
+template <class P>
+bool touches(const Tiling<P>& tiling, const Tile<P>& tile, const Box& box) {
+  for (int a = 0; a < 3; a++)
+    if (box.high[a] < tile.low[a] - tiling.halo[a] || box.low[a] >= tile.high[a]) return false;
+  return true;
+}
+
+template <class P>
+Tile<P> make_tile(const P& plan, const Tiling<P>& tiling, int64_t number, typename P::A* sums) {
+  Tile<P> tile;
+  const int64_t group = number % tiling.groups, place = number / tiling.groups;
+  const int64_t at[3] = {place / (tiling.count[1] * tiling.count[2]), place / tiling.count[2] % tiling.count[1], place % tiling.count[2]};
+  for (int a = 0; a < 3; a++) {
+    tile.low[a] = at[a] * tiling.size[a];
+    tile.high[a] = std::min(plan.c.size[a], tile.low[a] + tiling.size[a]);
+    tile.origin[a] = tile.low[a] - tiling.halo[a];
+  }
+  tile.first_channel = group * tiling.channels;
+  tile.channels = std::min(tiling.channels, plan.c.channels - tile.first_channel);
+  tile.sums = sums;
+  return tile;
+}
+
+}  // namespace
+}  // namespace reticle
