@@ -76,7 +76,10 @@ def places(case: Case) -> Places:
     at = pixel.nan_to_num(nan=0.5, posinf=0.5, neginf=0.5)
     step = at - at.floor()
     tie = (step - 0.5).abs() <= 2 * blur if case.mode == "nearest" else torch.zeros_like(step, dtype=torch.bool)
-    kink = torch.minimum(step, 1 - step) <= 2 * blur + 1e-9
+    # how far beyond a centre a point lies is held in the precision of the sums
+    fraction = own_rounding(case.image) / 64
+    blur = blur + torch.where(blur > 0, fraction, 0)
+    kink = torch.minimum(step, 1 - step) <= 2 * blur + fraction
     near_far = edge if not folds else torch.zeros_like(edge)
     certain = sure & ~((blur > UNCERTAIN) | tie | near_far | blur.isnan()).any(-1)
     return Places(norm, blur.nan_to_num(0, 0, 0).clamp(max=1), certain, certain & ~kink.any(-1))
@@ -174,7 +177,7 @@ def matrix_tolerance(case: Case, where: Places, errors: Tensor, image: Tensor, c
         errors = (errors + slope.abs() * 64 * eps_of(case) * (1 + places) / w.abs()) / w.abs()
         errors = torch.cat([errors, (errors * places).sum(-1, keepdim=True)], dim=-1)
     errors = torch.where(where.smooth[..., None], errors, 0).flatten(1, -2)
-    return torch.einsum("bpr,pk->brk", errors, target.abs().flatten(0, -2)) * 2 + 1e-12
+    return torch.einsum("bpr,pk->brk", errors, target.abs().flatten(0, -2) + own_rounding(case.image)) * 2 + 1e-12
 
 
 def agree(what: str, got: Tensor, want: Tensor, tolerance: Tensor, compared: Tensor) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ..grid import coordinate_dtype
@@ -30,13 +30,13 @@ def refuses(s: "Spec") -> str | None:
 
 
 def sample_aten(
-    input: Float[Tensor, "#b c *size"],
+    input: Shaped[Tensor, "#b c *size"],
     grid: Float[Tensor, "#b *out d"],
     mode: str | Mode,
     padding_mode: str,
     align_corners: bool,
     fill: Tensor | None,
-) -> Float[Tensor, "b c *out"]:
+) -> Shaped[Tensor, "b c *out"]:
     """:func:`torch.nn.functional.grid_sample`, guarded.
 
     Unguarded, its backward reads and writes outside the image for NaN and huge coordinates, and its 16-bit form computes offsets in

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch._C import _AutoDispatchBelowAutograd
 from torch.autograd import forward_ad
@@ -67,20 +67,20 @@ def instruction_set() -> str:
 
 
 def sample_native(
-    input: Float[Tensor, "#b c *size"],
+    input: Shaped[Tensor, "#b c *size"],
     grid: Float[Tensor, "#b *out d"],
     mode: str,
     padding_mode: str,
     align_corners: bool,
     fill: Tensor | None,
     out: Tensor | None = None,
-) -> Float[Tensor, "b c *out"]:
+) -> Shaped[Tensor, "b c *out"]:
     """The sample at the points of a grid of any strides."""
     return _run("grid_sample", input, grid, (_MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
 
 
 def warp_native(
-    input: Float[Tensor, "#b c *size"],
+    input: Shaped[Tensor, "#b c *size"],
     matrix: Float[Tensor, "#b r s"],
     output_size: Sequence[int],
     mode: str,
@@ -88,7 +88,7 @@ def warp_native(
     align_corners: bool,
     fill: Tensor | None,
     out: Tensor | None = None,
-) -> Float[Tensor, "b c *out"]:
+) -> Shaped[Tensor, "b c *out"]:
     """The sample under a matrix; no grid is stored."""
     how = (output_size, _MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners)
     return _run("warp", input, matrix, how, fill, out)

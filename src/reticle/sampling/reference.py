@@ -1,7 +1,7 @@
 """What is the right answer? The sampler as the paper writes it. Every other backend is tested against this file; nothing here is tuned."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ..grid import coordinate_dtype, norm_to_pixel
@@ -10,13 +10,13 @@ from .padding import PADDING_MODES, settle
 
 
 def sample_reference(
-    input: Float[Tensor, "#b c *size"],
+    input: Shaped[Tensor, "#b c *size"],
     grid: Float[Tensor, "#b *out d"],
     mode: str | Mode,
     padding_mode: str,
     align_corners: bool,
     fill: Tensor | None,
-) -> Float[Tensor, "b c *out"]:
+) -> Shaped[Tensor, "b c *out"]:
     r"""Jaderberg et al. 2015, eq. (3): :math:`V_i = \sum_m U_m \prod_a k(x_{i,a} - m_a)`, for any number of axes.
 
     Any kernel, any padding, one, two or three axes; differentiable to any order; deterministic; at home wherever PyTorch is.
