@@ -1,7 +1,7 @@
 // What PyTorch sees: operators that check their arguments, find memory for their results, and call the kernels. No arithmetic here.
 #include <cstring>
 
-#include "arguments.h"
+#include "memory.h"
 
 namespace reticle {
 namespace {
@@ -12,27 +12,6 @@ void run_threads(int64_t count, void (*task)(void*, int64_t, int64_t), void* con
 constexpr Threads threads{run_threads};
 
 bool is_empty(const Call& c) { return c.batch == 0 || c.channels == 0 || c.out[0] == 0 || c.out[1] == 0 || c.out[2] == 0; }
-
-// New memory: the channels of a pixel side by side where those of `like` are, else row by row.
-Tensor make_tensor(const View& like, const Sizes& size) {
-  const int64_t dim = static_cast<int64_t>(size.size());
-  bool channels_last = like.dim > 3 && like.size[1] > 1 && like.stride[1] == 1;
-  for (int64_t a = 2; a < like.dim; ++a) channels_last = channels_last && like.stride[a] >= like.size[1];
-  Sizes stride(dim);
-  int64_t step = 1;
-  const auto place = [&](int64_t axis) {
-    stride[axis] = step;
-    STD_TORCH_CHECK(!__builtin_mul_overflow(step, std::max<int64_t>(size[axis], 1), &step), "reticle: the output is too large");
-  };
-  if (channels_last) place(1);
-  for (int64_t a = dim - 1; a > 1; --a) place(a);
-  if (!channels_last) place(1);
-  place(0);
-  AtenTensorHandle made;
-  STABLE_TORCH_ERROR_CODE_CHECK(
-      aoti_torch_empty_strided(dim, size.data(), stride.data(), like.dtype, aoti_torch_device_type_cpu(), 0, &made));
-  return Tensor(made);
-}
 
 Sizes output_sizes(const Call& c) {
   Sizes size{c.batch, c.channels};
@@ -115,15 +94,6 @@ void sum_batch(const T* from, T* to, int64_t batch, int64_t count) {
       for (int64_t i = begin; i < end; ++i) sum[i - begin] += from[b * count + i];
     for (int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(sum[i - begin]);
   });
-}
-
-Tensor make_dense(const View& like, Sizes size) {
-  Sizes stride(size.size(), 1);
-  for (int64_t a = static_cast<int64_t>(size.size()) - 2; a >= 0; --a) stride[a] = stride[a + 1] * std::max<int64_t>(size[a + 1], 1);
-  AtenTensorHandle made;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(size.size()), size.data(), stride.data(), like.dtype,
-                                                         aoti_torch_device_type_cpu(), 0, &made));
-  return Tensor(made);
 }
 
 void zero(const Tensor& t) {
