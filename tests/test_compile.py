@@ -5,6 +5,7 @@ import torch
 from helpers import TOL, able, off_kink_grid
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch.autograd import forward_ad
 
 from reticle import Mode, grid_sample, use_backend, warp
 
@@ -116,3 +117,37 @@ def test_a_change_of_backend_is_seen_by_compiled_code(device):
     with use_backend("aten"), pytest.raises(Exception, match="has no|rounds half to even"):
         function(image, grid)
     assert function(image, grid).item() == 2
+
+
+DERIVATIVES = {
+    "grad": lambda f, m: torch.func.grad(lambda q: f(q).square().sum())(m),
+    "jacrev": lambda f, m: torch.func.jacrev(f)(m),
+    "jvp": lambda f, m: torch.func.jvp(f, (m,), (m,))[1],
+    "vmap": lambda f, m: torch.vmap(torch.func.grad(lambda q: f(q).sum()))(m.expand(3, *m.shape)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own, in forward mode
+@pytest.mark.parametrize("derivative", DERIVATIVES)
+def test_derivatives_of_torch_func_compile(derivative, device):
+    image, matrix = torch.rand(1, 2, 4, 5, device=device), 0.8 * torch.eye(2, 3, device=device)[None]
+
+    def derive(m):
+        return DERIVATIVES[derivative](lambda q: warp(image, q), m)
+
+    want = derive(matrix)
+    assert want.abs().max() > 0.1
+    torch.testing.assert_close(compiled(derive)(matrix), want, **TOL[torch.float32])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own, in forward mode
+def test_tangents_pass_through_compiled_code(device):
+    image, matrix = torch.rand(1, 2, 4, 5, device=device), 0.8 * torch.eye(2, 3, device=device)[None]
+
+    def run(m):
+        return warp(image, m)
+
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(matrix, matrix)
+        want, got = (forward_ad.unpack_dual(f(dual)).tangent for f in (run, torch.compile(run, backend="eager")))
+        torch.testing.assert_close(got, want)

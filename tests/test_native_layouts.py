@@ -168,3 +168,9 @@ def test_an_axis_of_more_than_2_to_the_30_pixels_is_an_error():
         grid_sample(long, torch.zeros(1, 2, 1), backend="native")
     with pytest.raises(RuntimeError, match="`grid` must have at most 2\\^30 points along every axis"):
         grid_sample(long[..., :3], torch.zeros(1).expand(1, 2**30 + 1, 1), backend="native")
+
+
+def test_rows_of_one_number_have_any_stride():
+    image, matrices = torch.rand(1, 2, 5), torch.randn(4, 2, 4)
+    sliced = matrices[:1, :1, :2]
+    assert torch.equal(warp(image, sliced, backend="native"), warp(image, sliced.clone(), backend="native"))

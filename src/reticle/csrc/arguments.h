@@ -120,9 +120,9 @@ inline void set_where(Call& c, const View& input, const View& where) {
 inline void set_matrix(Call& c, const View& input, const View& matrix) {
   STD_TORCH_CHECK(matrix.dim == 3 && (matrix.size[1] == c.ndim || matrix.size[1] == c.ndim + 1) && matrix.size[2] == c.ndim + 1,
                   "reticle: `matrix` must have shape (B, D, D+1) or (B, D+1, D+1), D = ", c.ndim);
-  STD_TORCH_CHECK(matrix.stride[2] == 1 && matrix.stride[1] == c.ndim + 1, "reticle: the rows of `matrix` must lie one after the other");
   c.is_matrix = true, c.rows = static_cast<int32_t>(matrix.size[1]);
   set_where(c, input, matrix);
+  c.where_stride[1] = matrix.stride[1], c.where_stride[2] = matrix.stride[2];
 }
 
 inline void set_grid(Call& c, const View& input, const View& grid) {

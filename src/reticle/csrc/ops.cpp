@@ -27,13 +27,6 @@ void set_size(Call& c, const Sizes& output_size) {
   }
 }
 
-// Rows one after the other, as the kernels read them; a copy of a few numbers where they lie otherwise.
-Tensor dense_rows(const Tensor& matrix) {
-  const View m = view("matrix", matrix);
-  const bool dense = m.dim == 3 && m.stride[2] == 1 && m.stride[1] == m.size[2];
-  return dense ? matrix : torch::stable::contiguous(matrix);
-}
-
 // A new output where none is given.
 Tensor forward(Call& c, const View& input, const std::optional<Tensor>& fill, std::optional<Tensor> output) {
   const std::vector<double> values = fill_of(fill, c.channels, c.padding);
@@ -48,10 +41,9 @@ Tensor forward(Call& c, const View& input, const std::optional<Tensor>& fill, st
 
 Tensor warp_to(const Tensor& input, const Tensor& matrix, const Sizes& size, int64_t mode, int64_t padding, bool align_corners,
                const std::optional<Tensor>& fill, std::optional<Tensor> output) {
-  const Tensor rows = dense_rows(matrix);
   const View read = view("input", input);
   Call c = begin_call(read, mode, padding, align_corners);
-  set_matrix(c, read, view("matrix", rows));
+  set_matrix(c, read, view("matrix", matrix));
   set_size(c, size);
   return forward(c, read, fill, output);
 }
@@ -134,8 +126,7 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const View& inp
 
 std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad, const Tensor& input, const Tensor& matrix, int64_t mode, int64_t padding,
                                          bool align_corners, std::optional<Tensor> fill, bool need_input, bool need_matrix) {
-  const Tensor rows = dense_rows(matrix);
-  const View read = view("input", input), where = view("matrix", rows), given = view("grad", grad);
+  const View read = view("input", input), where = view("matrix", matrix), given = view("grad", grad);
   Call c = begin_call(read, mode, padding, align_corners);
   set_matrix(c, read, where);
   set_size(c, Sizes(given.size + std::min<int64_t>(2, given.dim), given.size + given.dim));

@@ -50,7 +50,7 @@ inline Matrix read_matrix(const Call& c, int64_t sample, const Axis* in, const A
   m.entry[d][d] = 1, m.tame = true;
   for (int r = 0; r < c.rows; r++)
     for (int k = 0; k <= d; k++) {
-      int64_t at = sample * c.where_stride[0] + r * (d + 1) + k;
+      const int64_t at = sample * c.where_stride[0] + r * c.where_stride[1] + k * c.where_stride[2];
       double v = c.where_is_double ? ((const double*)c.where)[at] : ((const float*)c.where)[at];
       m.entry[r][k] = v;
       m.tame &= std::fabs(v) <= ORDINARY;

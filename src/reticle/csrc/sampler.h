@@ -29,9 +29,9 @@ struct Call {
   // Where the output is read from: a matrix (B, rows, ndim + 1), rows = ndim or ndim + 1, or a grid (B, Z, Y, X, ndim).
   bool is_matrix;
   int32_t rows;
-  bool where_is_double;     // else float
-  const void* where;        // matrix: rows and columns contiguous
-  int64_t where_stride[5];  // of a grid: B, Z, Y, X, axis; of a matrix: B
+  bool where_is_double;  // else float
+  const void* where;
+  int64_t where_stride[5];  // of a grid: B, Z, Y, X, axis; of a matrix: B, row, column
 
   // Backward: what is wanted, else null. Like `input`, dense in memory of any order; overwritten.
   Tensor5 grad_input;

@@ -46,10 +46,11 @@ void add_to_projective(const P& plan, const Matrix& m, const Segment<P>& s, cons
   const int d = plan.c.ndim;
   Norms<double> norms;
   apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
+  const int64_t at[3] = {s.k, s.i, s.j};
   double above[3][SEGMENT] = {}, below[SEGMENT] = {};
   for (int p = 0; p < s.count; p++) {
-    double w = m.entry[d][d] + m.entry[d][0] * (t.first[0] + p * t.step);
-    for (int q = 1; q < d; q++) w += m.entry[d][q] * t.first[q];
+    double w = m.entry[d][d];
+    for (int q = 0; q < d; q++) w += m.entry[d][q] * target<double>(plan.out[2 - q], at[2 - q] + (q == 0 ? p : 0), plan.c.align_corners);
     for (int r = 0; r < d; r++) {
       const double slope = double(slopes.axis[2 - r][p]) * plan.in[2 - r].half;
       if (slope == 0 || !(w > 0)) continue;  // behind the viewer there is none

@@ -101,6 +101,9 @@ def _run(name: str, input: Tensor, where: Tensor, how: tuple, fill: Tensor | Non
     if input.dtype == torch.uint8:
         where = where.detach()  # whole numbers have no slope
     if torch.compiler.is_compiling():
+        if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
+            # the compiler does not see the derivatives of an operator there
+            return composition(input, where, how, fill)
         result = op.forward(input, where, *how, fill)  # its registered rules are traced
         return result if out is None else out.copy_(result)
     if out is not None:
