@@ -50,12 +50,24 @@ def test_a_wrong_shape_is_explained(shape, options, text):
             lambda: checks.check_floating("f", "x", X.to(torch.complex64)),
             "f: `x` must have a floating dtype; got torch.complex64.\n  Convert it first, for example x.float().",
         ),
+        (
+            lambda: checks.check_floating("f", "x", X.to(torch.float8_e4m3fn)),
+            "f: `x` must have a floating dtype of 16 bits or more; got torch.float8_e4m3fn.\n  Convert it first, for example x.float().",
+        ),
     ],
 )
 def test_a_wrong_type_is_explained(call, text):
     with pytest.raises(TypeError) as e:
         call()
     assert str(e.value) == text
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(("x", "layout"), [(X.to_sparse(), "torch.sparse_coo"), (X.to_mkldnn(), "torch._mkldnn")])
+def test_a_layout_that_is_not_dense_is_explained(x, layout):
+    with pytest.raises(ValueError) as e:
+        checks.check_floating("f", "x", x)
+    assert str(e.value) == f"f: `x` must be dense; got {layout}.\n  Convert it first with x.to_dense()."
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

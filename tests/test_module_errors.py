@@ -133,6 +133,8 @@ def test_wrong_value_is_explained():
         layer(torch.zeros(2, 1, 4, 4))
     with pytest.raises(ValueError, match=r"^SpatialTransformer: `value` must be finite in torch\.float64; got nan\.$"):
         transformer(Affine(), (1, 4, 4), padding_mode="constant", value=math.nan)
+    with pytest.raises(TypeError, match=r"^SpatialTransformer: `value` must be a real number, .*; got 'a'\.$"):
+        transformer(Affine(), (1, 4, 4), padding_mode="constant", value="a")
 
 
 @pytest.mark.errors

@@ -1,8 +1,12 @@
 """Results written into memory that the caller gives, and images of bytes: the same numbers on every backend."""
 
+import warnings
+
 import pytest
 import torch
 from helpers import OUT, SIZES, able, off_kink_grid, oracle_batch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import vmap
 
 from reticle import Mode, base_grid, grid_sample, prefilter, warp
 from reticle.sampling import BACKENDS, Spec
@@ -50,6 +54,43 @@ def test_one_image_fills_the_output_of_many(backend):
     out = torch.empty(2, 3, 4, 5)
     got = warp(IMAGE[:1], MATRIX, padding_mode="border", backend=backend, out=out)
     torch.testing.assert_close(got, warp(IMAGE[:1], MATRIX, padding_mode="border", backend="reference"))
+
+
+@backends
+@pytest.mark.parametrize("size", [(0, 3, 4, 5), (2, 0, 4, 5)])
+def test_an_empty_output_of_any_strides_is_welcome(backend, size):
+    image = torch.rand(size)
+    for out in (torch.empty(size), torch.empty(size, memory_format=torch.channels_last), torch.empty_strided(size, (0, 0, 0, 0))):
+        assert warp(image, MATRIX[:1], backend=backend, out=out) is out
+
+
+@calls
+@backends
+def test_an_output_that_stands_for_its_negative_is_written_right(backend, sample, args):
+    want = sample(IMAGE, *args, padding_mode="border", backend=backend)
+    out = torch.zeros(2, 3, 3, 6, dtype=torch.complex64).conj().imag
+    assert out.is_neg()
+    assert sample(IMAGE, *args, padding_mode="border", backend=backend, out=out) is out
+    assert torch.equal(out, want)
+
+
+@calls
+@backends
+def test_tensors_without_memory_are_not_asked_for_it(backend, sample, args):
+    with warnings.catch_warnings(), FakeTensorMode() as mode:
+        warnings.simplefilter("error")
+        image, *rest = (mode.from_tensor(x) if isinstance(x, torch.Tensor) else x for x in (IMAGE, *args))
+        out = torch.empty(2, 3, 3, 6)
+        assert sample(image, *rest, padding_mode="border", backend=backend, out=out) is out
+
+
+@calls
+@backends
+def test_vmap_writes_to_an_output_of_each_call(backend, sample, args):
+    images, out = torch.rand(4, 2, 3, 4, 5), torch.zeros(4, 2, 3, 3, 6)
+    vmap(lambda i, o: sample(i, *args, padding_mode="border", backend=backend, out=o))(images, out)
+    want = torch.stack([sample(i, *args, padding_mode="border", backend=backend) for i in images])
+    torch.testing.assert_close(out, want)
 
 
 @calls

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,8 @@ from reticle import Mode, grid_sample
 
 IMAGE, GRID = torch.zeros(2, 3, 5, 6), torch.zeros(2, 4, 4, 2)
 FN = "reticle.grid_sample: "
+NUMBERS = "`value` must be a real number, or a sequence or tensor of real numbers; got {}."
+DENSE = "`{0}` must be dense; got {1}.\n  Convert it first with {0}.to_dense()."
 
 
 @pytest.mark.errors
@@ -105,6 +108,39 @@ FN = "reticle.grid_sample: "
             ValueError,
             FN + "`value` must be finite in torch.float16; got [0.0, 100000.0, 0].",
         ),
+        ((IMAGE, GRID), {"padding_mode": "constant", "value": "a"}, TypeError, FN + NUMBERS.format("'a'")),
+        ((IMAGE, GRID), {"padding_mode": "constant", "value": None}, TypeError, FN + NUMBERS.format("None")),
+        ((IMAGE, GRID), {"padding_mode": "constant", "value": 1j}, TypeError, FN + NUMBERS.format("1j")),
+        ((IMAGE, GRID), {"padding_mode": "constant", "value": [0.0, "a", 1.0]}, TypeError, FN + NUMBERS.format("[0.0, 'a', 1.0]")),
+        (
+            (IMAGE, GRID),
+            {"padding_mode": "constant", "value": torch.zeros(3, dtype=torch.complex64)},
+            TypeError,
+            FN + NUMBERS.format("torch.complex64"),
+        ),
+        (
+            (IMAGE, GRID),
+            {"padding_mode": "constant", "value": torch.zeros(3).to_sparse()},
+            ValueError,
+            FN + DENSE.format("value", "torch.sparse_coo"),
+        ),
+        (
+            (IMAGE.to(torch.float8_e5m2), GRID),
+            {},
+            TypeError,
+            FN + "`input` must have a floating dtype of 16 bits or more or torch.uint8; got torch.float8_e5m2.\n"
+            "  Convert it first, for example input.float().",
+        ),
+        (
+            (IMAGE, GRID.to(torch.float8_e5m2)),
+            {},
+            TypeError,
+            FN + "`grid` must have a floating dtype of 16 bits or more; got torch.float8_e5m2.\n"
+            "  Convert it first, for example grid.float().",
+        ),
+        ((IMAGE.to_sparse(), GRID), {}, ValueError, FN + DENSE.format("input", "torch.sparse_coo")),
+        ((IMAGE, GRID.to_mkldnn()), {}, ValueError, FN + DENSE.format("grid", "torch._mkldnn")),
+        ((IMAGE, GRID), {"out": torch.zeros(2, 3, 4, 4).to_sparse()}, ValueError, FN + DENSE.format("out", "torch.sparse_coo")),
         ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, native, aten, reference."),
     ],
 )
@@ -112,6 +148,12 @@ def test_errors_say_what_and_how(args, options, error, text):
     with pytest.raises(error) as e:
         grid_sample(*args, **options)
     assert str(e.value) == text
+
+
+@pytest.mark.parametrize("value", [2, 2.0, (2.0, 2, True + 1), np.float32(2), np.full(3, 2), torch.full((3,), 2), [torch.tensor(2.0)] * 3])
+def test_a_value_may_be_any_real_number_or_several(value):
+    outside = torch.full_like(GRID, 9.0)
+    assert (grid_sample(IMAGE, outside, padding_mode="constant", value=value) == 2).all()
 
 
 @pytest.mark.errors

@@ -28,16 +28,24 @@ def check_shape(fn: str, name: str, x: Tensor, shape: str, *, hint: str = "", **
 
 
 def check_tensor(fn: str, name: str, x: object) -> None:
-    """Raise TypeError unless ``x`` is a tensor."""
+    """Raise TypeError unless ``x`` is a tensor, and ValueError unless its layout is dense."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{fn}: `{name}` must be a tensor; got {type(x).__name__}.")
+    if x.layout is not torch.strided:
+        raise ValueError(f"{fn}: `{name}` must be dense; got {x.layout}.\n  Convert it first with {name}.to_dense().")
 
 
 def check_floating(fn: str, name: str, x: Tensor) -> None:
-    """Raise TypeError unless ``x`` is a tensor of a real floating dtype."""
+    """Raise TypeError unless ``x`` is a tensor of a real floating dtype of 16 bits or more."""
     check_tensor(fn, name, x)
-    if not x.dtype.is_floating_point:
-        raise TypeError(f"{fn}: `{name}` must have a floating dtype; got {x.dtype}.\n  Convert it first, for example {name}.float().")
+    if not computes(x.dtype):
+        wide = " of 16 bits or more" if x.dtype.is_floating_point else ""
+        raise TypeError(f"{fn}: `{name}` must have a floating dtype{wide}; got {x.dtype}.\n  Convert it first, for example {name}.float().")
+
+
+def computes(dtype: torch.dtype) -> bool:
+    """Whether it is a real floating dtype of 16 bits or more: torch computes nothing in narrower ones."""
+    return dtype.is_floating_point and dtype.itemsize > 1
 
 
 def check_device(fn: str, a: str, x: Tensor, b: str, y: Tensor) -> None:
@@ -69,6 +77,24 @@ def check_positive_int(fn: str, name: str, n: object) -> None:
     """Raise ValueError unless ``n`` is a whole number of at least 1."""
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least 1; got {n!r}.")
+
+
+def check_numbers(fn: str, name: str, value: object) -> None:
+    """Raise TypeError unless ``value`` is a real number, or a sequence, an array or a dense tensor of them."""
+    if isinstance(value, Tensor):
+        check_tensor(fn, name, value)
+    if not _is_real(value):
+        got = value.dtype if isinstance(value, Tensor) else repr(value)
+        raise TypeError(f"{fn}: `{name}` must be a real number, or a sequence or tensor of real numbers; got {got}.")
+
+
+def _is_real(x: object) -> bool:
+    if isinstance(x, Tensor):
+        return not x.dtype.is_complex
+    if isinstance(x, Sequence):
+        return not isinstance(x, str | bytes) and all(map(_is_real, x))
+    # under torch.compile a number may be a symbol; of an array the dtype tells
+    return isinstance(x, (Real, torch.SymFloat, torch.SymInt)) or getattr(getattr(x, "dtype", None), "kind", "") in ("b", "i", "u", "f")
 
 
 def check_finite(fn: str, name: str, value: object, dtype: torch.dtype = torch.float64) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .checks import check_batch, check_finite, check_floating, check_positive_int, check_shape, check_size
+from .checks import check_batch, check_finite, check_floating, check_numbers, check_positive_int, check_shape, check_size
 from .grid import base_grid, coordinate_dtype, extent
 from .sampling import PADDING_MODES, Mode, find_backend, find_mode, grid_sample, warp
 from .transforms import AbstractMatrixTransform, AbstractTransform
@@ -154,6 +154,7 @@ class SpatialTransformer(nn.Module):
         # an unknown name is an error here, not at the first batch
         find_mode(mode), PADDING_MODES[padding_mode], find_backend(backend)
         if padding_mode == "constant":
+            check_numbers(fn, "value", value)
             check_finite(fn, "value", value)
         self.localizer, self.transform, self.mode = localizer, transform, mode
         self.padding_mode, self.value, self.align_corners = padding_mode, value, align_corners

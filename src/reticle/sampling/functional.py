@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ..checks import check_batch, check_device, check_finite, check_floating, check_shape, check_tensor
+from ..checks import check_batch, check_device, check_finite, check_floating, check_numbers, check_shape, check_tensor, computes
 from .backends import choose, make_spec
 from .modes import Mode
 from .output import check_out, compute
@@ -56,7 +56,7 @@ def grid_sample(
         result is rounded to the nearest whole number, half to even, and clamped to 0 .. 255.
     Raises:
         ValueError: a shape, device or name is wrong, or ``out`` is given where gradients are recorded.
-        TypeError: a dtype is not floating, or that of ``out`` not the input's.
+        TypeError: a dtype is not floating, or that of ``out`` not the input's, or ``value`` holds no real numbers.
         NotImplementedError: the backend asked for cannot do this call.
     Gradients:
         To ``input``, ``grid`` and the parameters of a mode of your own. Bilinear's derivative on a pixel centre is the right one,
@@ -89,8 +89,8 @@ def grid_sample(
 def check_input(fn: str, input: Tensor, *, whole: bool = False) -> None:
     """Raise unless ``input`` is a floating batch of signals, images or volumes with at least one pixel each; ``whole``: or of bytes."""
     check_tensor(fn, "input", input)
-    if not input.dtype.is_floating_point and not (whole and input.dtype == torch.uint8):
-        allowed = "a floating dtype or torch.uint8" if whole else "a floating dtype"
+    if not computes(input.dtype) and not (whole and input.dtype == torch.uint8):
+        allowed = "a floating dtype" + " of 16 bits or more" * input.dtype.is_floating_point + " or torch.uint8" * whole
         raise TypeError(f"{fn}: `input` must have {allowed}; got {input.dtype}.\n  Convert it first, for example input.float().")
     if input.ndim not in (3, 4, 5):
         raise ValueError(f"{fn}: `input` must have shape {_INPUT}; got {tuple(input.shape)}.\n  Add missing axes with input[None].")
@@ -103,6 +103,7 @@ def make_fill(fn: str, value: float | Sequence[float] | Tensor, padding_mode: st
     if padding_mode != "constant":
         return None
     dtype = input.dtype if input.dtype.is_floating_point else torch.float32
+    check_numbers(fn, "value", value)
     check_finite(fn, "value", value, dtype)
     fill = torch.as_tensor(value, dtype=dtype, device=input.device)
     if fill.ndim > 1 or (fill.ndim == 1 and len(fill) != input.shape[1]):

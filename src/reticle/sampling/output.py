@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
 
 from ..checks import check_device, check_tensor
 from .backends import Backend
@@ -34,6 +36,8 @@ def check_out(fn: str, out: Tensor, size: Sequence[int], mode: str | Mode, tenso
 
 def overlaps_itself(x: Tensor) -> bool:
     """Whether two elements may share memory."""
+    if 0 in x.shape:
+        return False
     reach = 0
     for step, n in sorted((step, n) for step, n in zip(x.stride(), x.shape, strict=True) if n > 1):
         if step <= reach:
@@ -46,11 +50,20 @@ def compute(backend: Backend, run: Callable[..., Tensor], args: tuple[Any, ...],
     """``run(*args)``, written to ``out`` if there is one."""
     if out is None:
         return run(*args)
+    tensors = [x for x in args if isinstance(x, Tensor)]
     # what is read while it is written would not be what was meant
-    if backend.writes and not any(isinstance(x, Tensor) and _same_memory(out, x) for x in args):
+    if backend.writes and _is_memory(out, *tensors) and not any(_same_memory(out, x) for x in tensors):
         return run(*args, out=out)
     return out.copy_(run(*args))
 
 
+def _is_memory(out: Tensor, *inputs: Tensor) -> bool:
+    """Whether ``out`` holds its numbers as they are, and no transformation of torch wants to know what is written there."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return False
+    plain = all(type(x) in (Tensor, Parameter) for x in (out, *inputs))  # those without memory, such as FakeTensor, are subclasses
+    return plain and not out.is_neg() and not out.is_conj()
+
+
 def _same_memory(a: Tensor, b: Tensor) -> bool:
-    return torch.compiler.is_compiling() or a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
