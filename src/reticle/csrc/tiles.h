@@ -6,7 +6,7 @@ namespace reticle {
 namespace {
 
 constexpr int64_t TILE_NUMBERS = 1 << 16;   // that an owner adds up at a time: they stay in its cache
-constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds: they stay in the nearest one
+constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds, plane by plane: they stay in the nearest one
 
 // How the input is cut: boxes of pixels, and groups of channels that are treated together.
 template <class P>
@@ -23,7 +23,8 @@ struct Tiling {
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     cut = cells * channels > TILE_NUMBERS;
     if (!cut && channels == lanes) {
-      const int64_t fit = std::max<int64_t>(GROUP_NUMBERS / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
+      const int64_t room = c.output.stride[1] == 1 ? TILE_NUMBERS : GROUP_NUMBERS;
+      const int64_t fit = std::max<int64_t>(room / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
       channels = lanes * std::min(fit, wanted);
     }
     groups = (c.channels + channels - 1) / channels;
