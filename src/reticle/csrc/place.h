@@ -93,6 +93,7 @@ RETICLE_INLINE void walk(double start, double step, int count, bool nearest, Pla
 template <class X>
 struct Norms {
   alignas(64) X axis[3][SEGMENT];
+  alignas(64) X w[SEGMENT];  // what a projective matrix divides by
 };
 
 template <class X, class A>
@@ -139,39 +140,43 @@ void read_grid(const Call& c, int64_t b, int64_t k, int64_t i, int64_t j, int co
     for (int p = 0; p < count; p++) norms.axis[a][p] = read_norm<X>(c, start + p * s[3] + (2 - a) * s[4]);
 }
 
-// The normalised centre of an output pixel, with the roundings of base_grid.
+// The normalised centres of output pixels from `first` on, with the roundings of base_grid.
 template <class X>
-X target(const Axis& out, int64_t i, bool align_corners) {
-  int64_t length = align_corners ? out.size - 1 : out.size;
-  if (length == 0) return 0;
-  X quotient = X(2 * i + (length - out.size + 1)) / X(length);
-  return quotient - 1;
+RETICLE_INLINE void targets(const Axis& out, int64_t first, bool align_corners, int count, X* to) {
+  const int64_t length = align_corners ? out.size - 1 : out.size;
+  const double start = double(2 * first + (length - out.size + 1));
+  const X whole = X(std::max<int64_t>(length, 1)), one = length > 0 ? 1 : 0;
+  for (int p = 0; p < count; p++) to[p] = X(start + 2 * p) / whole - one;
+  for (int p = 0; p < count && length == 0; p++) to[p] = 0;
 }
 
-// Any matrix, point by point. With X = float it overflows where single precision does, as it must for entries that are not tame.
+// Any matrix, with the roundings and in the order of apply_matrix in grid.py. With X = float it overflows where single precision does, as
+// it must for entries that are not tame.
 template <class X>
 void apply_matrix(const Call& c, const Matrix& m, const Axis* out, int64_t k, int64_t i, int64_t j, int count, Norms<X>& norms) {
   const int d = c.ndim;
-  const int64_t at[3] = {k, i, j};
-  const double smallest = c.where_is_double ? 0x1p-511 : 0x1p-63,
-               largest = c.where_is_double ? 1.7976931348623157e308 : 3.4028234663852886e38;
-  for (int p = 0; p < count; p++) {
-    X moved[4];
-    for (int r = 0; r <= (m.divides ? d : d - 1); r++) {
-      X total = X(m.entry[r][d]);
-      for (int q = 0; q < d; q++) {
-        X product = RETICLE_ROUNDED(X(m.entry[r][q]) * target<X>(out[2 - q], at[2 - q] + (q == 0 ? p : 0), c.align_corners));
-        total += product;
-      }
-      moved[r] = total;
+  X x[SEGMENT], y, z;
+  targets(out[2], j, c.align_corners, count, x);
+  targets(out[1], i, c.align_corners, 1, &y);
+  targets(out[0], k, c.align_corners, 1, &z);
+  for (int r = 0; r <= d; r++) {
+    const double* e = m.entry[r];
+    const X by = X(e[0]), from = X(e[d]), over_y = d > 1 ? RETICLE_ROUNDED(X(e[1]) * y) : X(0),
+            over_z = d > 2 ? RETICLE_ROUNDED(X(e[2]) * z) : X(0);
+    X* to = r < d ? norms.axis[2 - r] : norms.w;
+    for (int p = 0; p < count; p++) {
+      const X product = RETICLE_ROUNDED(by * x[p]);
+      to[p] = ((from + product) + over_y) + over_z;
     }
-    for (int r = 0; r < d; r++) {
-      X w = moved[d], norm = moved[r];
-      if (m.divides) {  // neither 1 / w^2, which the gradient needs, nor the quotient may overflow
-        bool visible = w > X(smallest) && std::fabs(norm) < w * w * X(largest);
-        norm = visible ? norm / w : std::numeric_limits<X>::infinity();
-      }
-      norms.axis[2 - r][p] = norm;
+  }
+  if (!m.divides) return;
+  const X smallest = X(c.where_is_double ? 0x1p-511 : 0x1p-63), infinity = std::numeric_limits<X>::infinity();
+  const X largest = X(c.where_is_double ? 1.7976931348623157e308 : 3.4028234663852886e38);
+  for (int r = 0; r < d; r++) {
+    X* norm = norms.axis[2 - r];
+    for (int p = 0; p < count; p++) {  // neither 1 / w^2, which the gradient needs, nor the quotient may overflow
+      const X w = norms.w[p], quotient = norm[p] / w;
+      norm[p] = w > smallest && std::fabs(norm[p]) < w * w * largest ? quotient : infinity;
     }
   }
 }

@@ -46,19 +46,18 @@ void add_to_projective(const P& plan, const Matrix& m, const Segment<P>& s, cons
   const int d = plan.c.ndim;
   Norms<double> norms;
   apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
-  const int64_t at[3] = {s.k, s.i, s.j};
-  double above[3][SEGMENT] = {}, below[SEGMENT] = {};
-  for (int p = 0; p < s.count; p++) {
-    double w = m.entry[d][d];
-    for (int q = 0; q < d; q++) w += m.entry[d][q] * target<double>(plan.out[2 - q], at[2 - q] + (q == 0 ? p : 0), plan.c.align_corners);
-    for (int r = 0; r < d; r++) {
-      const double slope = double(slopes.axis[2 - r][p]) * plan.in[2 - r].half;
-      if (slope == 0 || !(w > 0)) continue;  // behind the viewer there is none
-      above[r][p] = slope / w;
-      below[p] -= above[r][p] * norms.axis[2 - r][p];
+  double above[SEGMENT] = {}, below[SEGMENT] = {};
+  for (int r = 0; r < d; r++) {
+    const double half = plan.in[2 - r].half;
+    const auto* slope = slopes.axis[2 - r];
+    for (int p = 0; p < s.count; p++) {
+      const bool none = slope[p] == 0 || !(norms.w[p] > 0);  // behind the viewer there is none
+      const double v = slope[p] * half / norms.w[p], moved = v * norms.axis[2 - r][p];
+      above[p] = none ? 0 : v;
+      below[p] -= none ? 0 : moved;
     }
+    add_to_row(t, d, above, s.padded(), 1, total + r * (d + 1));
   }
-  for (int r = 0; r < d; r++) add_to_row(t, d, above[r], s.padded(), 1, total + r * (d + 1));
   add_to_row(t, d, below, s.padded(), 1, total + d * (d + 1));
 }
 
