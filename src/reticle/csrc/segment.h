@@ -30,7 +30,6 @@ struct Plan {
     row_blocks = (c.out[0] * c.out[1] + BLOCK_ROWS - 1) / BLOCK_ROWS;
   }
   int64_t blocks() const { return segments * row_blocks; }
-  bool is_volume() const { return c.ndim == 3; }
 };
 
 template <class P>
