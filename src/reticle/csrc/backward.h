@@ -1,5 +1,6 @@
 // The gradients of a call, each in passes that every thread takes part in.
 #pragma once
+#include <memory>
 #include <vector>
 
 #include "scatter.h"
@@ -94,9 +95,10 @@ void find_all_boxes(Backward<P>& work, const Threads& threads) {
     Backward<P>& work = *(Backward<P>*)context;
     const P& plan = work.plan;
     Segment<P> s;
+    Reading<P> r;
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / plan.blocks();
-      find_boxes(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s, work.boxes[n]);
+      find_boxes(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s, r, work.boxes[n]);
     }
   };
   threads.run(work.blocks(), task, &work);
@@ -104,7 +106,7 @@ void find_all_boxes(Backward<P>& work, const Threads& threads) {
 
 // All that one sample of the output adds to a tile.
 template <class T, class P>
-void scatter_sample(const Backward<P>& work, int64_t b, const Tile<P>& tile, Segment<P>& s, Reading<P>& reading, typename P::A* gradient) {
+void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P>& s, Reading<P>& reading, typename P::A* gradient) {
   const P& plan = work.plan;
   const Call& c = plan.c;
   const Rows rows = make_rows(plan, work.tiling.stride);
@@ -115,10 +117,9 @@ void scatter_sample(const Backward<P>& work, int64_t b, const Tile<P>& tile, Seg
     if (boxes && !touches(work.tiling, tile, boxes->whole)) continue;
     for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
       if (boxes && !touches(work.tiling, tile, boxes->row[row])) continue;
-      find_places(plan, m, b, s);
-      make_windows(plan, {false, false}, s);
+      read_segment(plan, m, b, work.tiling.stride, {false, false}, s, reading);
       turn_over(plan, work.tiling, tile, s, g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4], gradient);
-      scatter_segment(plan, work.tiling, tile, rows, s, reading, gradient);
+      scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, gradient);
     }
   }
 }
@@ -135,10 +136,12 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const int64_t owners = work.tiling.tiles() * work.tiling.groups;
     Segment<P> s;
     Reading<P> reading;
-    std::vector<A> sums(work.tiling.numbers() + VecOf<A>::lanes * work.tiling.channels), gradient(SEGMENT * work.tiling.channels);
+    // with room for the vector that begins at the last pixel
+    const int64_t numbers = work.tiling.numbers() * (work.tiling.paired ? 2 : 1) + VecOf<A>::lanes * work.tiling.channels;
+    const std::unique_ptr<A[]> sums(new A[numbers]);  // cleared where they are used
+    std::vector<A> gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
-      const Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, sums.data());
-      std::fill(sums.begin(), sums.end(), A(0));
+      Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, sums.get());
       for (int64_t b = shared ? 0 : n / owners; b < (shared ? c.batch : n / owners + 1); b++)
         scatter_sample<T>(work, b, tile, s, reading, gradient.data());
       write_tile(work.plan, work.tiling, tile, (T*)c.grad_input.data + n / owners * c.grad_input.stride[0]);

@@ -1,7 +1,7 @@
 // What does the output show? Weighted sums of windows: along the points of a row where pixels are neighbours in memory, along the
 // channels where those are.
 #pragma once
-#include "segment.h"
+#include "quick.h"
 
 namespace reticle {
 namespace {
@@ -28,6 +28,10 @@ RETICLE_INLINE void pairs(const P& plan, const Rows& rows, const Reading<P>& s, 
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
   const int64_t* offset = s.offset + p;
   Vec<A> left[K] = {}, right[K] = {};
+  for (int k = 0; k < K && s.ahead; k++) {
+    for (int q = 0; q < VecOf<A>::lanes; q += 4) __builtin_prefetch(u + rows.offset[rows.count - 1] + k * next + offset[q] + s.ahead);
+    __builtin_prefetch(v + k * next_out + 2 * plan.c.output.stride[3] + p, 1);
+  }
   for (int r = 0; r < rows.count; r++) {
     const Vec<A> weight = load(s.row_weight[r] + p);
     const T* row = u + rows.offset[r];
@@ -213,6 +217,12 @@ RETICLE_APART void planes(const P& plan, const Rows& rows, Block<P>& block, cons
   for (int n = 0; n < block.rows; n++) block.finite[n] &= along_points<K>(plan, rows, block.reading[n], u, v + block.output[n]);
 }
 
+// Whether a row's reading serves only once.
+template <class P>
+bool reads_once(const P& plan) {
+  return plan.c.channels <= 4 || (plan.c.input.stride[1] == 1 && plan.c.output.stride[1] == 1);
+}
+
 template <class T, class P>
 void all_channels(const P& plan, const Rows& rows, Block<P>& block, const T* u, T* v) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride, channels = plan.c.channels;
@@ -240,32 +250,39 @@ RETICLE_APART void finish(const P& plan, bool finite, Segment<P>& s, const T* u,
     if (whole || s.hard[p]) forward_carefully(plan, s, p, u, v);
 }
 
+// Rows from `first` to `last` of it, as far as there are.
 template <class P>
-void read_block(const P& plan, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block) {
+void read_block(const P& plan, const Matrix& m, int64_t b, int64_t number, int first, int last, Segment<P>& s, Block<P>& block) {
   const int64_t* out = plan.c.output.stride;
-  for (block.rows = 0; block.rows < BLOCK_ROWS && at_row(plan, number, block.rows, s); block.rows++) {
-    find_places(plan, m, b, s);
-    make_windows(plan, {false, false}, s);
-    make_reading(plan, plan.c.input.stride, s, block.reading[block.rows]);
+  for (block.rows = 0; first + block.rows < last && at_row(plan, number, first + block.rows, s); block.rows++) {
+    read_segment(plan, m, b, plan.c.input.stride, {false, false}, s, block.reading[block.rows]);
     block.output[block.rows] = s.k * out[2] + s.i * out[3] + s.j * out[4];
     block.finite[block.rows] = true;
   }
 }
 
 template <class T, class P>
-void forward_block(const P& plan, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+void forward_rows(const P& plan, const Matrix& m, int64_t b, int64_t number, int first, const Rows& rows, Segment<P>& s, Block<P>& block) {
   const Call& c = plan.c;
   const T* u = (const T*)c.input.data + b * c.input.stride[0];
   T* v = (T*)c.output.data + b * c.output.stride[0];
-  const Matrix m = read_matrix(c, b, plan.in, plan.out);
-  read_block(plan, m, b, number, s, block);
   all_channels(plan, rows, block, u, v);
   for (int n = 0; n < block.rows; n++) {
     const Reading<P>& r = block.reading[n];
     if (!r.any_hard && !(r.edge && (!block.finite[n] || c.padding == CONSTANT))) continue;
-    at_row(plan, number, n, s);
+    at_row(plan, number, first + n, s);
     find_places(plan, m, b, s);
     finish(plan, block.finite[n] || !r.edge, s, u, v + block.output[n]);
+  }
+}
+
+template <class T, class P>
+void forward_block(const P& plan, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+  const Matrix m = read_matrix(plan.c, b, plan.in, plan.out);
+  const int together = reads_once(plan) ? 1 : BLOCK_ROWS;  // what is read once need not wait: it stays in the nearest cache
+  for (int first = 0; first < BLOCK_ROWS; first += together) {
+    read_block(plan, m, b, number, first, first + together, s, block);
+    forward_rows<T>(plan, m, b, number, first, rows, s, block);
   }
 }
 

@@ -33,6 +33,11 @@ RETICLE_INLINE void dot_pairs(const P& plan, const Rows& rows, const Reading<P>&
   for (int p = 0; p < reading.count; p += VecOf<A>::lanes) {
     Vec<A> left[R] = {}, right[R] = {};
     for (int r = 0; r < R && !first; r++) left[r] = load(dots.left[r] + p), right[r] = load(dots.right[r] + p);
+    for (int k = 0; k < K && reading.ahead; k++) {
+      const T* soon = u + k * next + rows.offset[R - 1] + reading.ahead;
+      for (int q = 0; q < VecOf<A>::lanes; q += 4) __builtin_prefetch(soon + reading.offset[p + q]);
+      __builtin_prefetch(g + k * next_out + 2 * plan.c.output.stride[3] + p);
+    }
     for (int k = 0; k < K; k++) {
       const Vec<A> gradient = load_some(g + k * next_out + p, reading.count - p);
 #pragma GCC unroll 4
@@ -75,9 +80,10 @@ template <int R, class P>
 RETICLE_INLINE void combine_pairs(const Segment<P>& s, const Reading<P>& reading, const PairDots<R, typename P::A>& dots,
                                   Slopes<typename P::A>& slopes) {
   using A = typename P::A;
-  const auto& x = s.window[2];
+  const auto& slope = s.window[2].slope;
   for (int p = 0; p < s.count; p += VecOf<A>::lanes) {
-    const Vec<A> wl = load(x.weight[0] + p), wr = load(x.weight[1] + p), sl = load(x.slope[0] + p), sr = load(x.slope[1] + p);
+    const Vec<A> wl = load(reading.column_weight[0] + p), wr = load(reading.column_weight[1] + p);
+    const Vec<A> sl = load(slope[0] + p), sr = load(slope[1] + p);
     Vec<A> along_x = {}, along_y = {}, along_z = {};
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
@@ -150,7 +156,7 @@ RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s
   for (int r = 0, z = 0, y = 0; r < rows.count; r++) {
     Vec<A> weighted = {}, sloped = {};
     for (int t = 0; t < plan.width[2]; t++) {
-      weighted += dots[r][t] * s.window[2].weight[t][p];
+      weighted += dots[r][t] * reading.column_weight[t][p];
       sloped += dots[r][t] * s.window[2].slope[t][p];
     }
     totals[2] += sloped * reading.row_weight[r][p];
@@ -195,16 +201,17 @@ RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<
 
 // What the quick way leaves: the fill, hard points, what is not finite, and coordinates that are not.
 template <class T, class P>
-void finish_slopes(const P& plan, const Segment<P>& s, const T* u, const T* g, Slopes<typename P::A>& slopes) {
+void finish_slopes(const P& plan, const Matrix& m, int64_t b, Segment<P>& s, const T* u, const T* g, Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
   bool whole = s.edge && c.padding == CONSTANT;
   for (int a = 3 - c.ndim; a < 3; a++) {
     std::fill(slopes.axis[a] + s.count, slopes.axis[a] + s.padded(), typename P::A(0));
     whole |= s.edge && !all_finite(slopes.axis[a], s.padded());
   }
+  if (whole && !s.placed) find_places(plan, m, b, s);
   for (int p = 0; p < s.count && (whole || s.any_hard); p++)
     if (whole || s.hard[p]) gather_carefully(plan, s, p, u, g + p * c.output.stride[4], slopes);
-  for (int a = 3 - c.ndim; a < 3; a++)
+  for (int a = 3 - c.ndim; a < 3 && s.placed; a++)
     for (int p = 0; p < s.count && s.place[a].any_lost; p++)
       if (s.place[a].lost[p]) slopes.axis[a][p] = 0;
 }
@@ -219,23 +226,22 @@ void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, i
   const bool apart = R > 0 && c.channels > 4;
   if constexpr (R > 0) {
     if (apart) {
-      read_block(plan, m, b, number, s, block);
+      read_block(plan, m, b, number, 0, BLOCK_ROWS, s, block);
       dot_block(plan, rows, block, u, g, dots);
     }
   }
   for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
-    Reading<P>& reading = block.reading[row];
-    find_places(plan, m, b, s);
-    make_windows(plan, {true, false}, s);
+    Reading<P>& reading = block.reading[0];  // whose rows have served
+    read_segment(plan, m, b, c.input.stride, {true, false}, s, reading);
     const int64_t start = s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
-    if (!apart) make_reading(plan, c.input.stride, s, reading);
     if constexpr (R > 0) {
-      if (!apart) dot_few(plan, rows, reading, u, g + start, dots[row]);
-      combine_pairs(s, reading, dots[row], slopes);
+      auto& sums = dots[apart ? row : 0];
+      if (!apart) dot_few(plan, rows, reading, u, g + start, sums);
+      combine_pairs(s, reading, sums, slopes);
     } else {
       gather_points(plan, rows, s, reading, u, g + start, slopes);
     }
-    finish_slopes(plan, s, u, g + start, slopes);
+    finish_slopes(plan, m, b, s, u, g + start, slopes);
     take(s, slopes);
   }
 }

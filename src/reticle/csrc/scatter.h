@@ -88,6 +88,26 @@ RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P
   }
 }
 
+// Four channels of two pixels, in the buffer where they are one vector.
+template <int R, class P>
+RETICLE_INLINE void add_pairs(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
+                              typename P::A* sums, int64_t aside) {
+  using A = typename P::A;
+  using Eight = decltype(side_by_side(Four<A>{}, Four<A>{}));
+  for (int q = 0; q < count; q++) {
+    const int p = points ? points[q] : q;
+    const int64_t at = r.offset[p];
+    A* to = sums + at + (at >> 2 & 1) * aside;
+    const Four<A> g = read<Four<A>>(gradient + 4 * p), left = g * r.column_weight[0][p], right = g * r.column_weight[P::S - 1][p];
+    const Eight both = side_by_side(left, right);
+#pragma GCC unroll 4
+    for (int row = 0; row < R; row++) {
+      const Eight sum = read<Eight>(to + rows.offset[row]) + both * r.row_weight[row][p];
+      std::memcpy(to + rows.offset[row], &sum, sizeof sum);
+    }
+  }
+}
+
 // One channel, R rows of S pixels: what each point adds is computed for all of them first.
 template <int R, class P>
 RETICLE_INLINE void add_numbers(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
@@ -128,7 +148,7 @@ template <class P>
 int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, int* points) {
   alignas(64) int32_t in[SEGMENT];
   const int n = s.padded();
-  for (int p = 0; p < n; p++) in[p] = !s.hard[p];
+  for (int p = 0; p < n; p++) in[p] = !(s.any_hard && s.hard[p]);
   for (int a = 3 - plan.c.ndim; a < 3; a++) {
     const int32_t low = int32_t(tile.low[a] - tiling.halo[a]), span = int32_t(tile.high[a]) - low;
     const int32_t* first = s.window[a].first;
@@ -151,7 +171,13 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
   A* sums = tile.sums;
   for (int a = 0; a < 3; a++) sums -= tile.origin[a] * tiling.stride[a + 2];
   const bool full = plan.width[2] == P::S;
-  if (width == 1 && full && rows.count == 1)
+  if (tiling.paired && rows.count == 1)
+    add_pairs<1>(rows, r, points, count, gradient, sums, tiling.aside());
+  else if (tiling.paired && rows.count == P::S)
+    add_pairs<P::S>(rows, r, points, count, gradient, sums, tiling.aside());
+  else if (tiling.paired)
+    add_pairs<P::S * P::S>(rows, r, points, count, gradient, sums, tiling.aside());
+  else if (width == 1 && full && rows.count == 1)
     add_numbers<1>(rows, r, points, count, gradient, sums);
   else if (width == 1 && full && rows.count == P::S)
     add_numbers<P::S>(rows, r, points, count, gradient, sums);
@@ -167,9 +193,41 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
     add_vectors<Vec<A>>(plan, rows, r, points, count, width / lanes, gradient, sums);
 }
 
+// Makes room for windows in `box`: of an image, the rows that none has touched before are cleared now.
 template <class P>
-RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Segment<P>& s,
-                                   Reading<P>& r, const typename P::A* gradient) {
+void touch(const P& plan, const Tiling<P>& tiling, const Box& box, Tile<P>& tile) {
+  using A = typename P::A;
+  const bool first = tile.touched.high[1] < 0;
+  const int64_t rows = tiling.size[1] + 2 * tiling.halo[1];
+  const auto clear = [&](int64_t from, int64_t to) {
+    from = std::max<int64_t>(from - tile.origin[1], 0), to = std::min(to - tile.origin[1], rows);
+    for (int half = 0; half < (tiling.paired ? 2 : 1) && from < to; half++)
+      std::fill_n(tile.sums + half * tiling.numbers() + from * tiling.stride[3], (to - from) * tiling.stride[3], A(0));
+  };
+  Box all = tile.touched;
+  include(box, all);
+  const int64_t more = plan.width[1];
+  if (first && plan.c.ndim == 3) {
+    std::fill_n(tile.sums, tiling.numbers() * (tiling.paired ? 2 : 1), A(0));
+  } else if (first) {
+    clear(all.low[1], all.high[1] + more);
+  } else if (plan.c.ndim != 3) {
+    clear(all.low[1], tile.touched.low[1]);
+    clear(tile.touched.high[1] + more, all.high[1] + more);
+  }
+  tile.touched = all;
+}
+
+template <class P>
+Box everywhere(const P& plan) {
+  Box box = EMPTY;
+  for (int a = 0; a < 3; a++) box.low[a] = 0, box.high[a] = int32_t(plan.c.size[a] - 1);
+  return box;
+}
+
+template <class P>
+RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Rows& rows, const Matrix& m, int64_t b,
+                                   Segment<P>& s, const Reading<P>& r, const typename P::A* gradient) {
   int points[SEGMENT];
   const int64_t width = tiling.channels;
   // a gradient that is not finite must not meet a weight of 0 that is not its own
@@ -178,19 +236,26 @@ RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, const
     const bool all = !tiling.cut && !s.any_hard;
     const int count = all ? s.count : choose_points(plan, tiling, tile, s, points);
     if (count > 0) {
-      make_reading(plan, tiling.stride, s, r);
+      Box box = EMPTY;
+      find_box(plan, s, box);
+      touch(plan, tiling, box, tile);
       add_windows(plan, tiling, tile, rows, r, all ? nullptr : points, count, gradient);
     }
   }
-  for (int p = 0; p < s.count && (careful || s.any_hard); p++)
+  if (!careful && !s.any_hard) return;
+  if (!s.placed) find_places(plan, m, b, s);
+  touch(plan, tiling, everywhere(plan), tile);
+  for (int p = 0; p < s.count; p++)
     if (careful || s.hard[p]) add_carefully(plan, tiling, tile, s, p, gradient + p * width);
 }
 
+// Columns [first, first + columns) of a finished row.
 template <class T, class P>
-RETICLE_INLINE void write_line(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const typename P::A* from, T* to) {
+RETICLE_INLINE void write_line(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, int64_t columns, const typename P::A* from,
+                               T* to) {
   using A = typename P::A;
   constexpr int lanes = VecOf<A>::lanes;
-  const int64_t *stride = plan.c.grad_input.stride, width = tiling.channels, columns = tile.high[2] - tile.low[2];
+  const int64_t *stride = plan.c.grad_input.stride, width = tiling.channels;
   if (stride[1] == 1 && width >= lanes) {
     for (int64_t x = 0; x < columns; x++)
       for (int64_t k = 0; k < tile.channels; k += lanes)
@@ -207,16 +272,51 @@ RETICLE_INLINE void write_line(const P& plan, const Tiling<P>& tiling, const Til
   }
 }
 
-// Writes the finished sums where they belong.
+template <class T, class P>
+RETICLE_INLINE void write_zeros(const P& plan, const Tile<P>& tile, int64_t columns, T* to) {
+  const int64_t* stride = plan.c.grad_input.stride;
+  if (columns <= 0) return;
+  if (stride[4] == 1) {
+    for (int64_t k = 0; k < tile.channels; k++) std::memset((void*)(to + k * stride[1]), 0, columns * sizeof(T));
+  } else {
+    for (int64_t x = 0; x < columns; x++)
+      for (int64_t k = 0; k < tile.channels; k++) to[x * stride[4] + k * stride[1]] = T{};
+  }
+}
+
+// The second buffer's part of a row, added to the first's.
+template <class P>
+RETICLE_INLINE void join(const Tiling<P>& tiling, int64_t first, int64_t columns, typename P::A* row) {
+  const int64_t width = tiling.channels, begin = std::max<int64_t>(first, 1) * width, end = (first + columns) * width;
+  const typename P::A* other = row + tiling.aside();
+#pragma GCC ivdep
+  for (int64_t n = begin; n < end; n++) row[n] += other[n];
+}
+
+// Writes the finished sums where they belong, and zeros where there are none.
 template <class T, class P>
 RETICLE_APART void write_tile(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, T* to) {
   const int64_t* stride = plan.c.grad_input.stride;
-  to += tile.first_channel * stride[1] + tile.low[2] * stride[4];
-  const auto* from = tile.sums + (tile.low[2] - tile.origin[2]) * tiling.stride[4];
+  int64_t low[3], high[3];
+  for (int a = 0; a < 3; a++) {
+    low[a] = std::max<int64_t>(tile.low[a], tile.touched.low[a]);
+    high[a] = std::max(std::min<int64_t>(tile.high[a], int64_t(tile.touched.high[a]) + plan.width[a]), low[a]);
+  }
+  to += tile.first_channel * stride[1];
   for (int64_t z = tile.low[0]; z < tile.high[0]; z++)
-    for (int64_t y = tile.low[1]; y < tile.high[1]; y++)
-      write_line(plan, tiling, tile, from + (z - tile.origin[0]) * tiling.stride[2] + (y - tile.origin[1]) * tiling.stride[3],
-                 to + z * stride[2] + y * stride[3]);
+    for (int64_t y = tile.low[1]; y < tile.high[1]; y++) {
+      T* line = to + z * stride[2] + y * stride[3];
+      if (z < low[0] || z >= high[0] || y < low[1] || y >= high[1] || low[2] == high[2]) {
+        write_zeros(plan, tile, tile.high[2] - tile.low[2], line + tile.low[2] * stride[4]);
+        continue;
+      }
+      auto* row = tile.sums + (z - tile.origin[0]) * tiling.stride[2] + (y - tile.origin[1]) * tiling.stride[3];
+      const int64_t first = low[2] - tile.origin[2], columns = high[2] - low[2];
+      if (tiling.paired) join<P>(tiling, first, columns, row);
+      write_zeros(plan, tile, low[2] - tile.low[2], line + tile.low[2] * stride[4]);
+      write_line(plan, tiling, tile, columns, row + first * tiling.stride[4], line + low[2] * stride[4]);
+      write_zeros(plan, tile, tile.high[2] - high[2], line + high[2] * stride[4]);
+    }
 }
 
 }  // namespace

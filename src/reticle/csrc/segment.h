@@ -19,6 +19,7 @@ struct Plan {
   Axis in[3], out[3];
   int width[3];                  // of the window along each axis
   int64_t segments, row_blocks;  // of a sample
+  bool common;                   // a case for quick.h
 
   explicit Plan(const Call& call) : c(call) {
     for (int a = 0; a < 3; a++) {
@@ -26,6 +27,8 @@ struct Plan {
       out[a] = Axis(c.out[a], c.padding, c.align_corners);
       width[a] = a < 3 - c.ndim ? 1 : int(std::min<int64_t>(S, c.size[a]));
     }
+    common = S <= 2 && sizeof(A) == sizeof(float) && c.ndim > 1 && !repeats(c.padding);
+    for (int a = 3 - c.ndim; a < 3; a++) common &= c.size[a] >= S;
     segments = (c.out[2] + SEGMENT - 1) / SEGMENT;
     row_blocks = (c.out[0] * c.out[1] + BLOCK_ROWS - 1) / BLOCK_ROWS;
   }
@@ -36,9 +39,11 @@ template <class P>
 struct Segment {
   using A = typename P::A;
 
-  int64_t k, i, j;  // output pixel of the first point
+  int64_t block = -1, row = -1;  // the row of a block that this is
+  int64_t k, i, j;               // output pixel of the first point
   int count;
-  bool edge;  // some window is not just the pixels that count
+  bool placed;  // `place` is known, not only the windows
+  bool edge;    // some window is not just the pixels that count
   bool any_hard;
   bool hard[SEGMENT];
   Place<A> place[3];
@@ -54,6 +59,7 @@ struct Reading {
 
   int count;
   bool edge, any_hard;
+  int64_t first = 0, ahead = 0;         // pixel of the first point; from this row's pixels to those that will be wanted soon
   alignas(64) int64_t offset[SEGMENT];  // of the first pixel of a window
   alignas(64) A column_weight[P::S][SEGMENT];
   alignas(64) A row_weight[P::S * P::S][SEGMENT];
@@ -79,16 +85,24 @@ void find_by_norms(const P& plan, const Matrix& m, int64_t sample, Segment<P>& s
   }
 }
 
+// Where the first point of a segment lies along axis `a`, by a tame matrix that does not divide.
+template <class P>
+double start_of(const P& plan, const Matrix& m, int a, const int64_t* at) {
+  const double* step = m.pixels.step[a];
+  return m.pixels.origin[a] + (step[0] * double(at[0]) + (step[1] * double(at[1]) + step[2] * double(at[2])));
+}
+
 template <class P>
 RETICLE_APART void find_places(const P& plan, const Matrix& m, int64_t sample, Segment<P>& s) {
   const Call& c = plan.c;
   const bool wide = c.where_is_double || sizeof(typename P::A) == sizeof(double);
+  s.placed = true;
   for (auto& place : s.place) place.any_lost = false;
   if (c.is_matrix && m.tame && !m.divides) {
     const int64_t at[3] = {s.k, s.i, s.j};
     for (int a = 3 - c.ndim; a < 3; a++) {
       const double* step = m.pixels.step[a];
-      double start = m.pixels.origin[a] + (step[0] * double(at[0]) + (step[1] * double(at[1]) + step[2] * double(at[2])));
+      double start = start_of(plan, m, a, at);
       if (repeats(c.padding) && plan.in[a].half > 0) {  // whole periods away is the same place
         double period = double(plan.in[a].period), middle = start + step[2] * (s.count / 2) - plan.in[a].middle;
         start -= period * std::nearbyint(middle / period);
@@ -155,11 +169,15 @@ RETICLE_APART void make_reading(const P& plan, const int64_t* stride, const Segm
 // The segment of a block's row, or false: the image ends before it.
 template <class P>
 bool at_row(const P& plan, int64_t block, int row, Segment<P>& s) {
-  const int64_t line = block / plan.segments * BLOCK_ROWS + row;
-  if (line >= plan.c.out[0] * plan.c.out[1]) return false;
-  s.k = line / plan.c.out[1], s.i = line % plan.c.out[1], s.j = block % plan.segments * SEGMENT;
-  s.count = int(std::min<int64_t>(SEGMENT, plan.c.out[2] - s.j));
-  return true;
+  if (block == s.block && row == s.row + 1) {  // mostly so: no divisions
+    if (++s.i == plan.c.out[1]) s.i = 0, s.k++;
+  } else {
+    const int64_t line = block / plan.segments * BLOCK_ROWS + row;
+    s.k = line / plan.c.out[1], s.i = line % plan.c.out[1], s.j = block % plan.segments * SEGMENT;
+    s.count = int(std::min<int64_t>(SEGMENT, plan.c.out[2] - s.j));
+  }
+  s.block = block, s.row = row;
+  return s.k < plan.c.out[0];
 }
 
 // One point, the careful way: visit(offset of pixel, or -1: the fill; its weight; its slopes along z, y, x).

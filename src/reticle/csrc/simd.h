@@ -39,6 +39,8 @@ typedef uint16_t H8 __attribute__((vector_size(16)));
 typedef uint8_t B8 __attribute__((vector_size(8)));
 typedef float F4 __attribute__((vector_size(16)));
 typedef double D4 __attribute__((vector_size(32)));
+typedef int32_t I4 __attribute__((vector_size(16)));
+typedef int64_t L4 __attribute__((vector_size(32)));
 
 template <class A>
 struct VecOf;
@@ -208,11 +210,38 @@ RETICLE_INLINE F4 load_four(const T* p) {
   return F4{widen(p[0]), widen(p[1]), widen(p[2]), widen(p[3])};
 }
 
+typedef double D8 __attribute__((vector_size(64)));
+
+RETICLE_INLINE F8 side_by_side(F4 left, F4 right) {
+#if defined(__AVX__)
+  return (F8)_mm256_set_m128((__m128)right, (__m128)left);  // by way of memory, the load would wait for both stores
+#else
+  return F8{left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3]};
+#endif
+}
+RETICLE_INLINE D8 side_by_side(D4 left, D4 right) { return D8{left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3]}; }
+
 template <class V>
 RETICLE_INLINE auto sum(V v) {
   auto total = v[0];
   for (unsigned k = 1; k < sizeof(V) / sizeof(v[0]); k++) total += v[k];
   return total;
+}
+
+RETICLE_INLINE bool any(I8 mask) {
+#if defined(__AVX__)
+  return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+  const L4 halves = (L4)mask;
+  return (halves[0] | halves[1] | halves[2] | halves[3]) != 0;
+#endif
+}
+
+RETICLE_INLINE void widen_to(I8 v, int64_t* to) {
+  const I4 low = {v[0], v[1], v[2], v[3]}, high = {v[4], v[5], v[6], v[7]};
+  const L4 a = __builtin_convertvector(low, L4), b = __builtin_convertvector(high, L4);
+  std::memcpy(to, &a, sizeof a);
+  std::memcpy(to + 4, &b, sizeof b);
 }
 
 // Of a sum of numbers times 0: it is NaN if one of them is not finite.
@@ -243,7 +272,6 @@ RETICLE_INLINE void store_four(Four<Wide<T>> v, T* p, int n) {
 
 // Rows become columns.
 RETICLE_INLINE void transpose(F4* r) {
-  typedef int32_t I4 __attribute__((vector_size(16)));
   const I4 low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
   const F4 a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[0], r[1], high);
   const F4 c = __builtin_shuffle(r[2], r[3], low), d = __builtin_shuffle(r[2], r[3], high);
@@ -251,7 +279,6 @@ RETICLE_INLINE void transpose(F4* r) {
   r[2] = __builtin_shuffle(b, d, first), r[3] = __builtin_shuffle(b, d, second);
 }
 RETICLE_INLINE void transpose(D4* r) {
-  typedef int64_t L4 __attribute__((vector_size(32)));
   const L4 low = {0, 4, 2, 6}, high = {1, 5, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
   const D4 a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[0], r[1], high);
   const D4 c = __builtin_shuffle(r[2], r[3], low), d = __builtin_shuffle(r[2], r[3], high);

@@ -1,6 +1,6 @@
 // How is the gradient of the input shared out? Boxes of pixels with one owner each, and which parts of the output reach into them.
 #pragma once
-#include "segment.h"
+#include "quick.h"
 
 namespace reticle {
 namespace {
@@ -15,12 +15,16 @@ struct Tiling {
   int64_t size[3], count[3], halo[3];  // of a tile, without its halo; how many; windows of a tile reach so far beyond it
   int64_t channels, groups;            // of a group, padded to whole vectors
   bool cut;
+  // Two buffers: one for windows that start at an even column, one for the others, a pixel to the left. Neighbouring points then do not wait
+  // for each other's sums, and the two pixels of a row are one vector that never straddles two others.
+  bool paired;
   int64_t stride[5];  // of an owner's buffer (-, -, z, y, x), channels innermost
 
   explicit Tiling(const P& plan) {
     const Call& c = plan.c;
     const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
+    paired = P::S == 2 && plan.width[2] == 2 && channels == 4 && c.channels <= 4;
     cut = cells * channels > TILE_NUMBERS;
     if (!cut && channels == lanes) {
       const int64_t room = c.output.stride[1] == 1 ? TILE_NUMBERS : GROUP_NUMBERS;
@@ -41,14 +45,16 @@ struct Tiling {
       halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
     }
     stride[0] = stride[1] = 0, stride[4] = channels;
-    stride[3] = stride[4] * (size[2] + 2 * halo[2]);
+    stride[3] = stride[4] * ((size[2] + 2 * halo[2] + 2) & ~1);
     stride[2] = stride[3] * (size[1] + 2 * halo[1]);
   }
   int64_t tiles() const { return count[0] * count[1] * count[2]; }
-  int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }
+  int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }  // of one buffer
+  // From an even column of the first buffer to the odd one beside it in the second.
+  int64_t aside() const { return numbers() - channels; }
 };
 
-// First pixels of some windows lie here.
+// Here lie the first pixels of some windows.
 struct Box {
   int32_t low[3], high[3];
 };
@@ -66,6 +72,7 @@ struct Tile {
   using A = typename P::A;
   int64_t low[3], high[3], origin[3];
   int64_t first_channel, channels;  // of those that exist
+  Box touched;                      // first pixels of the windows that were added
   A* sums;
 };
 
@@ -85,18 +92,22 @@ void find_box(const P& plan, const Segment<P>& s, Box& box) {
   }
 }
 
+// The larger box that holds both.
+inline void include(const Box& box, Box& all) {
+  for (int a = 0; a < 3; a++) {
+    all.low[a] = std::min(all.low[a], box.low[a]);
+    all.high[a] = std::max(all.high[a], box.high[a]);
+  }
+}
+
 template <class P>
-void find_boxes(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, BlockBoxes& boxes) {
+void find_boxes(const P& plan, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, Reading<P>& r, BlockBoxes& boxes) {
   boxes.whole = EMPTY;
   for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
-    find_places(plan, m, b, s);
-    make_windows(plan, {false, false}, s);
+    read_segment(plan, m, b, plan.c.input.stride, {false, false}, s, r);
     boxes.row[row] = EMPTY;
     find_box(plan, s, boxes.row[row]);
-    for (int a = 0; a < 3; a++) {
-      boxes.whole.low[a] = std::min(boxes.whole.low[a], boxes.row[row].low[a]);
-      boxes.whole.high[a] = std::max(boxes.whole.high[a], boxes.row[row].high[a]);
-    }
+    include(boxes.row[row], boxes.whole);
   }
 }
 
@@ -117,6 +128,8 @@ Tile<P> make_tile(const P& plan, const Tiling<P>& tiling, int64_t number, typena
     tile.high[a] = std::min(plan.c.size[a], tile.low[a] + tiling.size[a]);
     tile.origin[a] = tile.low[a] - tiling.halo[a];
   }
+  tile.origin[2] &= ~1;
+  tile.touched = EMPTY;
   tile.first_channel = group * tiling.channels;
   tile.channels = std::min(tiling.channels, plan.c.channels - tile.first_channel);
   tile.sums = sums;

@@ -1,0 +1,207 @@
+// The common case of segment.h in one go: bilinear and nearest readings in single precision whose padding does not repeat. Places and
+// windows stay in registers; what lies inside the image takes no more than its fractions.
+#pragma once
+#include "segment.h"
+
+namespace reticle {
+namespace {
+
+struct Cells {
+  I8 cell;
+  F8 fraction;
+};
+
+RETICLE_INLINE Cells cells_of(F8 position, int32_t first) {
+  I8 cell = __builtin_convertvector(position, I8);
+  const I8 over = __builtin_convertvector(cell, F8) > position;  // -1 where what was cut off was below zero
+  cell += over;
+  return {cell + first, position - __builtin_convertvector(cell, F8)};
+}
+
+// The windows of a vector of points along one axis.
+template <int S>
+struct Tents {
+  I8 first;
+  F8 weight[S], slope[S];
+};
+
+template <int S>
+RETICLE_INLINE Tents<S> tents_inside(const Cells& at) {
+  if constexpr (S == 1)
+    return {at.cell, {F8{} + 1}, {F8{}}};
+  else
+    return {at.cell, {1 - at.fraction, at.fraction}, {F8{} - 1, F8{} + 1}};
+}
+
+// As nearest_at_edges and bilinear_at_edges.
+template <int S>
+RETICLE_INLINE Tents<S> tents_at_edges(const Cells& at, int32_t last, bool border) {
+  Tents<S> t;
+  t.first = at.cell > 0 ? at.cell : I8{};
+  t.first = t.first < last ? t.first : I8{} + last;
+  const F8 zero = {}, one = zero + 1;
+  if constexpr (S == 1) {
+    t.weight[0] = border ? one : (t.first == at.cell ? one : zero);
+    t.slope[0] = zero;
+  } else {
+    const F8 d = __builtin_convertvector(at.cell - t.first, F8) + at.fraction, none = border ? zero : one;
+    const F8 rises = 1 + d, falls = 1 - d, ends = 2 - d;
+    if (border) {
+      const F8 low = d > 0 ? (d < 1 ? d : one) : zero;
+      t.weight[0] = 1 - low, t.weight[1] = low;
+    } else {
+      const F8 left = rises < falls ? rises : falls, right = d < ends ? d : ends;
+      t.weight[0] = left > 0 ? left : zero, t.weight[1] = right > 0 ? right : zero;
+    }
+    t.slope[0] = d < 0 ? (rises < 0 ? zero : none) : (falls > 0 ? -one : zero);
+    t.slope[1] = falls > 0 ? (d < 0 ? zero : one) : (ends > 0 ? -none : zero);
+  }
+  return t;
+}
+
+// Where the points are, along one axis: by a matrix as in walk(), by normalised coordinates as in from_norms().
+struct Walk {
+  float from, by;
+  int32_t first;
+
+  RETICLE_INLINE Cells at(int p) const {
+    const F8 index = {0, 1, 2, 3, 4, 5, 6, 7};
+    return cells_of(from + by * (index + float(p)), first);
+  }
+};
+
+struct FromNorm {
+  const float* norm;
+  float half, middle, low, high, up;
+
+  RETICLE_INLINE Cells at(int p) const {
+    const F8 product = RETICLE_ROUNDED(load(norm + p) * half), x = product + middle;
+    const F8 above = x > low ? x : F8{} + low;  // NaN becomes low
+    return cells_of((above < high ? above : F8{} + high) + up, 0);
+  }
+};
+
+template <int S>
+RETICLE_INLINE void put(const Tents<S>& t, int p, Wanted wanted, Window<float>& w) {
+  std::memcpy(w.first + p, &t.first, sizeof t.first);
+  for (int k = 0; k < S && wanted.slopes; k++) store(t.slope[k], w.slope[k] + p), store(t.weight[k], w.weight[k] + p);
+}
+
+// D dimensions; `from` says where the points of an axis are.
+template <int D, class From, class P>
+RETICLE_INLINE void read_all(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
+  constexpr int S = P::S;
+  const bool border = plan.c.padding == BORDER;
+  I8 edge = {};
+  for (int p = 0; p < s.count; p += 8) {
+    Cells cells[3];
+    I8 out = {};
+    for (int a = 3 - D; a < 3; a++) {
+      cells[a] = from[a].at(p);
+      out |= (cells[a].cell < 0) | (cells[a].cell > int32_t(plan.in[a].size - S));
+    }
+    Tents<S> t[3];
+    if (!any(out)) {
+      for (int a = 3 - D; a < 3; a++) t[a] = tents_inside<S>(cells[a]);
+    } else {
+      for (int a = 3 - D; a < 3; a++) t[a] = tents_at_edges<S>(cells[a], int32_t(plan.in[a].size - S), border);
+      edge |= out;
+    }
+    I8 offset = t[2].first * int32_t(stride[4]);
+    for (int a = 3 - D; a < 2; a++) offset += t[a].first * int32_t(stride[a + 2]);
+    widen_to(offset, r.offset + p);
+    for (int k = 0; k < S; k++) store(t[2].weight[k], r.column_weight[k] + p);
+    for (int k = 0; k < (D == 2 ? S : S * S); k++)
+      store(D == 2 ? t[1].weight[k] : t[0].weight[k / S] * t[1].weight[k % S], r.row_weight[k] + p);
+    for (int a = 3 - D; a < 3; a++) put(t[a], p, wanted, s.window[a]);
+  }
+  r.count = s.count, r.edge = s.edge = any(edge), r.any_hard = s.any_hard = false;
+}
+
+// Offsets are 32-bit integers here.
+template <class P>
+RETICLE_INLINE bool is_common(const P& plan, const int64_t* stride) {
+  if (!plan.common) return false;
+  double span = 0;
+  for (int a = 0; a < 3; a++) span += double(plan.c.size[a]) * std::fabs(double(stride[a + 2]));
+  return span < BEYOND;
+}
+
+template <class P>
+bool by_matrix(const P& plan, const Matrix& m, const Segment<P>& s, Walk* walk) {
+  const int64_t at[3] = {s.k, s.i, s.j};
+  if (!m.tame || m.divides) return false;
+  for (int a = 3 - plan.c.ndim; a < 3; a++) {
+    const double* step = m.pixels.step[a];
+    if (std::fabs(step[2]) > 2) return false;
+    const double start = clamp(start_of(plan, m, a, at) + (P::S == 1 ? 0.5 : 0), -BEYOND, BEYOND);
+    const double whole = std::floor(start);
+    walk[a] = {float(start - whole), float(step[2]), int32_t(whole)};
+  }
+  return true;
+}
+
+template <class P>
+bool by_grid(const P& plan, int64_t b, const Segment<P>& s, Norms<float>& norms, FromNorm* from) {
+  const Call& c = plan.c;
+  if (c.is_matrix || c.where_is_double) return false;
+  read_grid(c, b, s.k, s.i, s.j, s.count, norms);
+  F8 check = {};
+  for (int a = 3 - c.ndim; a < 3; a++) {
+    float* norm = norms.axis[a];
+    for (int p = s.count; p < s.padded(); p++) norm[p] = norm[s.count - 1];
+    for (int p = 0; p < s.count; p += 8) check += load(norm + p) * 0;
+    from[a] = {norm,
+               float(plan.in[a].half),
+               float(plan.in[a].middle),
+               -8,
+               float(std::min<double>(plan.in[a].size, BEYOND)) + 8,
+               c.mode == NEAREST ? 0.5f : 0.f};
+  }
+  return is_zero(check);
+}
+
+// False: not such a case, and nothing is written.
+template <class P>
+bool read_quickly(const P& plan, const Matrix& m, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
+  if constexpr (P::S <= 2 && sizeof(typename P::A) == sizeof(float)) {
+    if (wanted.missing || !is_common(plan, stride)) return false;
+    Walk walk[3];
+    if (by_matrix(plan, m, s, walk)) {
+      plan.c.ndim == 2 ? read_all<2>(plan, walk, stride, wanted, s, r) : read_all<3>(plan, walk, stride, wanted, s, r);
+      return true;
+    }
+    Norms<float> norms;
+    FromNorm from[3];
+    if (by_grid(plan, b, s, norms, from)) {
+      plan.c.ndim == 2 ? read_all<2>(plan, from, stride, wanted, s, r) : read_all<3>(plan, from, stride, wanted, s, r);
+      return true;
+    }
+  }
+  return false;
+}
+
+// Two rows on, a point reads about twice as far away as from the row before to this one. Caches that are told so in time hide the way
+// to memory, which the processor cannot foresee along a slanted row of several planes.
+template <class P>
+RETICLE_INLINE void look_ahead(const int64_t* stride, Reading<P>& r) {
+  const int64_t step = r.offset[0] - r.first, far = 8 * std::abs(stride[3]);
+  r.first = r.offset[0];
+  r.ahead = step < far && step > -far ? 2 * step : 0;
+}
+
+// Finds places and windows of a segment, and what it reads of a buffer with these strides.
+template <class P>
+RETICLE_APART void read_segment(const P& plan, const Matrix& m, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s,
+                                Reading<P>& r) {
+  s.placed = !read_quickly(plan, m, b, stride, wanted, s, r);
+  if (s.placed) {
+    find_places(plan, m, b, s);
+    make_windows(plan, wanted, s);
+    make_reading(plan, stride, s, r);
+  }
+  look_ahead(stride, r);
+}
+
+}  // namespace
+}  // namespace reticle
