@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..data import DATASETS
-from ..models import MODELS
+from ..models import MODELS, GlobalNorm
 from ..modules import SpatialTransformer
 from ..recipe import Recipe, load
 from ..registry import Registry
@@ -34,6 +34,10 @@ def build_model(recipe: Recipe, data: Any) -> nn.Module:
     """The model of ``recipe`` for images of ``data``, with weights drawn from the seed of the recipe."""
     torch.manual_seed(recipe.seed)
     model: nn.Module = _make(MODELS, recipe.model, "model", given={"input_shape": data.input_shape, "num_classes": data.num_classes})
+    for module in model.modules():
+        # a mean and a deviation of the training set belong to the model: they are saved with its weights
+        if isinstance(module, GlobalNorm) and hasattr(data, "statistics"):
+            module.set(*data.statistics())
     return model
 
 
