@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .modules import SpatialTransformer
 from .recipe import Recipe, load
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
+from .training.looking import windows
 from .training.runs import Run
 from .training.snapshots import first_of_each
 from .viz import MOTIONS, Curve, Snapshot, View, evolution_frames, moving_frames, moving_images, save_curves, save_gif, window_picture
@@ -69,29 +69,10 @@ def read_curve(files: Run) -> Curve:
     return Curve(loss, test_error)
 
 
-@torch.no_grad()
 def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
-    """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``.
-
-    Transformers deeper in the network read features; their windows would not fit the image.
-    """
-    transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
-    reading: list[SpatialTransformer] = []
-
-    def note_reader(transformer: SpatialTransformer) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            # the same memory: at the identity a deeper transformer gets an equal image, too
-            if inputs[0].data_ptr() == images.data_ptr() and inputs[0].shape == images.shape and transformer not in reading:
-                reading.append(transformer)
-
-        return note
-
-    hooks = [transformer.localizer.register_forward_pre_hook(note_reader(transformer)) for transformer in transformers]
-    predictions = model(images).argmax(1)
-    for hook in hooks:
-        hook.remove()
-    warps = [(transformer.warp(images), transformer.align_corners) for transformer in reading]
-    return [View(warp.grid, warp.output, align_corners) for warp, align_corners in warps], predictions
+    """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``."""
+    seen, logits = windows(model, images)
+    return [View(warp.grid, warp.output, transformer.align_corners) for transformer, warp in seen], logits.argmax(1)
 
 
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
