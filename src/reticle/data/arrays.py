@@ -66,7 +66,8 @@ def arrays(
 
 def _read(fn: str, file: Path) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(file, allow_pickle=False) as content:
+        # numpy would leave a damaged file that it opened itself open
+        with open(file, "rb") as source, np.load(source, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{fn}: {file} must be an .npz file of plain arrays; {error}.\n  Write it with numpy.savez.") from None

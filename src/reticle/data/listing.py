@@ -90,6 +90,6 @@ def _columns(fn: str, table: Path, header: Sequence[str]) -> Mapping[str, str]:
     found = {part: by_name[name] for part, names in COLUMNS.items() for name in reversed(names) if name in by_name}
     for part in ("path", "label"):
         if part not in found:
-            known = ", ".join(COLUMNS[part])
-            raise ValueError(f"{fn}: {table} must have a column {part!r} ({known}) in its first line; got {', '.join(header) or 'nothing'}.")
+            known, got = ", ".join(COLUMNS[part]), ", ".join(header) or "nothing"
+            raise ValueError(f"{fn}: {table} must have a column {part!r} ({known}) in its first line; got {got}.")
     return found

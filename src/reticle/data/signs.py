@@ -33,9 +33,7 @@ FRAMES, TRACKS, TEST_TRACKS = 10, 8, 4  # of each class
 
 
 @DATASETS.register("signs")
-def signs(
-    *, size: int = 48, class_weights: Weights = None, limit: int | None = None, data_dir: Path | str | None = None
-) -> SignImages:
+def signs(*, size: int = 48, class_weights: Weights = None, limit: int | None = None, data_dir: Path | str | None = None) -> SignImages:
     """Drawn signs in place of GTSRB's: 15 classes, 5 plates with 3 digits each, 1,200 images to train on and 600 to test.
 
     Each track is one sign under one light that comes nearer, from 10 moments. The drawing is the same everywhere and always.

@@ -84,9 +84,7 @@ def build_set(fn: str, train: Labelled, test: Labelled, *, names: Sequence[str],
     return LabelledImages(train, test, classes=names, class_weights=options.class_weights, limit=options.limit, want=want)
 
 
-def name_classes(
-    fn: str, train: Sequence[str], test: Sequence[str] | None = None, given: Sequence[str] | None = None
-) -> tuple[str, ...]:
+def name_classes(fn: str, train: Sequence[str], test: Sequence[str] | None = None, given: Sequence[str] | None = None) -> tuple[str, ...]:
     """The names of the classes: those that are ``given``, or the labels of the training images, sorted, numbers as numbers.
 
     Raises:
@@ -150,7 +148,8 @@ def find_path(fn: str, path: str | Path, data_dir: Path | str | None, *, kind: s
     for place in places:
         if place.is_dir() if kind == "folder" else place.is_file():
             return place
-    raise ValueError(f"{fn}: `{argument}` must be an existing {kind}; got '{path}'.\n  Looked at {', '.join(str(p.absolute()) for p in places)}.")
+    looked = ", ".join(str(place.absolute()) for place in places)
+    raise ValueError(f"{fn}: `{argument}` must be an existing {kind}; got '{path}'.\n  Looked at {looked}.")
 
 
 def _format(fn: str, options: Options) -> Format:

@@ -95,6 +95,6 @@ class Run:
             raise FileExistsError(f"{self.path}: holds an unfinished run.\n  Go on with --resume, or choose another --out.")
 
     def _clear(self) -> None:
-        files = (self.result, self.checkpoint, self.weights, self.metrics, self.interface, *self.snapshots.glob("*.safetensors"), self.recipe)
-        for file in files:
+        files = (self.result, self.checkpoint, self.weights, self.metrics, self.interface)
+        for file in (*files, *self.snapshots.glob("*.safetensors"), self.recipe):
             file.unlink(missing_ok=True)

@@ -1,0 +1,455 @@
+"""Somebody's own images: folders, tables and arrays become data sets; each kind of bad input is told at once, by name, or follows a rule."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reticle import DATASETS
+from reticle.data import Format, Labelled, LabelledImages, cache, decode_image
+from reticle.data.decode import ImageFile, decode_files
+
+COLOURS = {"blue": (20, 40, 200), "green": (10, 180, 60), "red": (220, 30, 10)}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(cache.pooch, "os_cache", lambda project: folder / project)
+    return folder
+
+
+def picture(colour, size=(12, 10), mode="RGB"):
+    return Image.new("RGB", size, colour).convert(mode)
+
+
+def save(path, image, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Three classes of five images each; each image a little brighter than the one before."""
+    for name, colour in COLOURS.items():
+        for i in range(5):
+            save(tmp_path / "pets" / name / f"{i}.png", picture(tuple(c + i for c in colour)))
+    return tmp_path / "pets"
+
+
+def folder(path, **options):
+    return DATASETS["folder"](path, **{"size": 8} | options)
+
+
+# folders ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_classes_becomes_a_data_set(tree):
+    data = folder(tree)
+    assert data.class_names == ("blue", "green", "red") and data.num_classes == 3
+    assert (data.num_train, data.num_test, data.input_shape) == (12, 3, (3, 8, 8))
+    images, labels = data.train_batch(0, 12, seed=0)
+    assert images.dtype == torch.float32 and sorted(labels.tolist()) == [0] * 4 + [1] * 4 + [2] * 4
+    expected = torch.tensor(list(COLOURS.values()))[labels] / 255
+    torch.testing.assert_close(images.mean((2, 3)), expected, atol=0.03, rtol=0)
+    assert data.test_set()[1].tolist() == [0, 1, 2]
+
+
+def test_a_batch_depends_on_seed_and_step_alone_and_parts_make_the_whole(tree):
+    data = folder(tree)
+    images, labels = data.train_batch(5, 6, seed=1)
+    again = folder(tree, cache=False)
+    again.train_batch(0, 6, seed=1)
+    assert torch.equal(again.train_batch(5, 6, seed=1)[0], images)
+    parts = [data.train_batch(5, 6, seed=1, rank=rank, world_size=3) for rank in range(3)]
+    assert torch.equal(torch.cat([p[0] for p in parts]), images) and torch.equal(torch.cat([p[1] for p in parts]), labels)
+    epoch = torch.cat([data.train_batch(step, 4, seed=1)[0] for step in range(3)])
+    assert len({image.numpy().tobytes() for image in epoch}) == 12
+
+
+def test_split_is_drawn_by_its_seed_and_share(tree):
+    def tested(**options):
+        return {image.numpy().tobytes() for image in folder(tree, **options).test_set()[0]}
+
+    assert tested() == tested() and any(tested(split_seed=seed) != tested() for seed in range(1, 4))
+    assert len(tested(test_share=0.4)) == 6 and len(tested(test_share=0.999)) == 12 and len(tested(test_share=0.001)) == 3
+
+
+@pytest.mark.parametrize("second", ["test", "val", "valid", "validation"])
+def test_train_and_test_folders_are_found(tree, tmp_path, second):
+    tree.rename(tmp_path / "train")
+    for name, colour in COLOURS.items():
+        save(tmp_path / second / name / "deeper" / "x.JPG", picture(colour), format="JPEG")
+    data = folder(tmp_path)
+    assert (data.num_train, data.num_test) == (15, 3)
+    other = folder(tmp_path / "train", test_path=tmp_path / second)
+    assert (other.num_train, other.num_test) == (15, 3)
+
+
+def test_a_path_may_start_from_the_data_folder(tree):
+    assert folder("pets", data_dir=tree.parent).num_train == 12
+
+
+def test_hidden_files_and_other_files_are_passed_over(tree):
+    (tree / "red" / "notes.txt").write_text("no image")
+    (tree / "red" / ".0.png").write_text("no image")
+    (tree / ".git").mkdir()
+    assert folder(tree).num_train == 12
+
+
+def test_class_weights_change_how_often_a_class_is_drawn(tree):
+    for i in range(3):
+        (tree / "red" / f"{i}.png").unlink()
+
+    def shares(weights):
+        labels = folder(tree, class_weights=weights).train_batch(0, 6000, seed=0)[1]
+        return (labels.bincount(minlength=3) / 6000).tolist()
+
+    assert shares(None) == pytest.approx([4 / 9, 4 / 9, 1 / 9], abs=0.001)
+    assert shares("balanced") == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert shares({"red": 8.0}) == pytest.approx([0.25, 0.25, 0.5], abs=0.03)
+
+
+def test_limit_keeps_every_class(tree):
+    data = folder(tree, limit=4)
+    assert sorted(data.train.labels.tolist()) == [0, 0, 1, 2] and data.num_test == 3
+
+
+# decoding ---------------------------------------------------------------------------------------------------------------------
+
+
+def encoded(image, kind="PNG", **options):
+    memory = io.BytesIO()
+    image.save(memory, kind, **options)
+    return memory.getvalue()
+
+
+def test_grey_among_colour_becomes_colour_and_the_other_way_round():
+    grey = encoded(Image.new("L", (6, 4), 100))
+    assert decode_image(grey, Format((4, 6))).tolist() == np.full((4, 6, 3), 100).tolist()
+    colour = encoded(Image.new("RGB", (6, 4), (255, 0, 0)))
+    assert decode_image(colour, Format((4, 6), 1)).tolist() == np.full((4, 6, 1), 76).tolist()
+
+
+def test_turned_photographs_are_put_upright():
+    image = Image.new("RGB", (8, 4), "white")
+    image.paste((255, 0, 0), (0, 0, 4, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be shown turned clockwise by 90 degrees
+    upright = decode_image(encoded(image, "PNG", exif=exif), Format((8, 4)))
+    assert (upright[:4, :, 1] == 0).all() and (upright[4:, :, 1] == 255).all()
+
+
+def test_one_pixel_fills_the_image():
+    assert decode_image(encoded(Image.new("RGB", (1, 1), (1, 2, 3))), Format((5, 7))).reshape(-1, 3).tolist() == [[1, 2, 3]] * 35
+
+
+def test_other_modes_are_converted():
+    see_through = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    assert (decode_image(encoded(see_through), Format((4, 4))) == 255).all()
+    palette = Image.new("RGB", (4, 4), (0, 0, 255)).convert("P")
+    assert decode_image(encoded(palette), Format((4, 4)))[0, 0].tolist() == [0, 0, 255]
+    deep = Image.fromarray(np.full((4, 4), 0x8000, np.uint16))
+    assert decode_image(encoded(deep), Format((4, 4), 1))[0, 0].tolist() == [0x80]
+    print_colours = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
+    assert decode_image(encoded(print_colours, "TIFF"), Format((4, 4)))[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("fit, edge, middle", [("stretch", 255, 255), ("pad", 0, 255), ("crop", 255, 255)])
+def test_other_proportions_are_made_to_fit(fit, edge, middle):
+    image = Image.new("L", (20, 10), 255)
+    image.paste(0, (0, 0, 2, 10))  # a dark edge at the left
+    out = decode_image(encoded(image), Format((10, 10), 1, fit))[..., 0]
+    assert out[0, 5] == edge and out[5, 5] == middle
+    assert (out[5, 0] == 255) == (fit == "crop")
+
+
+def test_large_photographs_are_shrunk_by_averages():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    for kind in ("PNG", "JPEG"):
+        out = decode_image(encoded(Image.fromarray(noise), kind), Format((6, 8)))
+        assert abs(out.mean() - 127.5) < 4 and out.std() < 12
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_processes_give_what_one_gives(tree, workers):
+    files = [ImageFile(path) for path in sorted(tree.rglob("*.png"))]
+    pixels, good = decode_files(files, Format((4, 4)), workers=workers)
+    assert good.all() and [tuple(p) for p in pixels[:2, 0, 0]] == [(20, 40, 200), (21, 41, 201)]
+
+
+# the cache --------------------------------------------------------------------------------------------------------------------
+
+
+def test_pixels_are_decoded_once(tree, own_cache, monkeypatch):
+    first = folder(tree).test_set()[0]
+    assert list(own_cache.rglob("images.npy"))
+    monkeypatch.setattr("reticle.data.sources.decode_files", None)
+    assert torch.equal(folder(tree).test_set()[0], first)
+
+
+def test_a_changed_file_or_format_is_decoded_anew(tree):
+    folder(tree)
+    save(tree / "red" / "0.png", picture((0, 0, 0), (40, 40)))
+    data = folder(tree, test_share=0.001)
+    assert data.train.images.reshape(data.num_train, -1).max(1).min() == 0 or data.test.images.min() == 0
+    assert folder(tree, size=(4, 6)).input_shape == (3, 4, 6) and folder(tree, color=False).input_shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("spoil", [lambda f: f.unlink(), lambda f: f.write_bytes(f.read_bytes()[:200]), lambda f: f.write_bytes(b"")])
+def test_a_damaged_cache_is_made_again(tree, own_cache, spoil):
+    first = folder(tree).test_set()[0]
+    spoil(next(own_cache.rglob("images.npy")))
+    assert torch.equal(folder(tree).test_set()[0], first)
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tree, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(cache.pooch, "os_cache", lambda project: tmp_path / "file" / project)
+    assert folder(tree).num_train == 12
+    assert not list(tmp_path.rglob("*.npy"))
+
+
+def test_no_cache_is_written_if_none_is_wanted(tree, own_cache):
+    assert folder(tree, cache=False).num_train == 12
+    assert not list(own_cache.rglob("*"))
+
+
+# tables and arrays ------------------------------------------------------------------------------------------------------------
+
+
+def write_table(path, rows, delimiter=","):
+    with open(path, "w", newline="", encoding="utf-8") as out:
+        csv.writer(out, delimiter=delimiter).writerows(rows)
+    return path
+
+
+def rows_of(tree, **more):
+    return [[str(f.relative_to(tree)), f.parent.name] for f in sorted(tree.rglob("*.png"))]
+
+
+@pytest.mark.parametrize("header, delimiter", [(("path", "label"), ","), (("File", " Class"), ";"), (("image", "target"), "\t")])
+def test_a_table_becomes_a_data_set(tree, header, delimiter):
+    table = write_table(tree / "list.csv", [header, *rows_of(tree)], delimiter)
+    data = DATASETS["csv"](table, size=8)
+    assert data.class_names == ("blue", "green", "red") and (data.num_train, data.num_test) == (12, 3)
+    assert torch.equal(data.test_set()[0], folder(tree).test_set()[0])
+
+
+def test_a_table_may_tell_the_split(tree, tmp_path):
+    rows = [[*row, "test" if row[0].endswith("4.png") else "train"] for row in rows_of(tree)]
+    table = write_table(tmp_path / "list.csv", [("path", "label", "split"), *rows])
+    data = DATASETS["csv"](table, root=tree, size=8)
+    assert (data.num_train, data.num_test) == (12, 3)
+    test = write_table(tree / "other.csv", [("path", "label"), *rows_of(tree)[::5]])
+    train = write_table(tree / "list.csv", [("path", "label"), *rows_of(tree)])
+    data = DATASETS["csv"](train, test_path=test, size=8)
+    assert (data.num_train, data.num_test) == (15, 3)
+
+
+def test_numbers_are_sorted_as_numbers_and_may_be_given_names(tree):
+    numbers = {"blue": "10", "green": "2", "red": "1"}
+    rows = [[path, numbers[label]] for path, label in rows_of(tree)]
+    assert DATASETS["csv"](write_table(tree / "a.csv", [("path", "label"), *rows]), size=8).class_names == ("1", "2", "10")
+    rows = [[path, {"blue": "0", "green": "1", "red": "two"}[label]] for path, label in rows_of(tree)]
+    data = DATASETS["csv"](write_table(tree / "b.csv", [("path", "label"), *rows]), classes=["zero", "one", "two"], size=8)
+    assert data.class_names == ("zero", "one", "two") and data.test_set()[1].tolist() == [0, 1, 2]
+
+
+BYTES = np.arange(20 * 6 * 5 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 6, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [BYTES, BYTES.transpose(0, 3, 1, 2), BYTES / np.float32(255), BYTES.astype(np.int64)],
+    ids=["bytes", "channels first", "floats", "whole numbers"],
+)
+def test_arrays_become_a_data_set(tmp_path, images):
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(20) % 4)
+    data = DATASETS["npz"](tmp_path / "a.npz")
+    assert data.class_names == ("0", "1", "2", "3") and (data.num_train, data.num_test, data.input_shape) == (16, 4, (3, 6, 5))
+    assert {image.tobytes() for image in [*data.train.images, *data.test.images]} == {image.tobytes() for image in BYTES}
+
+
+def test_arrays_may_be_grey_named_and_split(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=BYTES[..., 0], y_train=np.arange(20)[:, None] % 2, x_test=BYTES[:4, ..., 0], y_test=[0, 1, 1, 0])
+    data = DATASETS["npz"](tmp_path / "a.npz", classes=["even", "odd"], size=9)
+    assert (data.num_train, data.num_test, data.input_shape) == (20, 4, (1, 9, 9))
+    assert data.class_names == ("even", "odd") and data.test_set()[1].tolist() == [0, 1, 1, 0]
+
+
+def test_statistics_are_those_of_numpy():
+    data = LabelledImages(Labelled(BYTES, np.arange(20) % 4), Labelled(BYTES[:4], np.arange(4)), classes="abcd")
+    assert data.statistics() == pytest.approx((BYTES.mean() / 255, BYTES.std() / 255))
+
+
+# bad input --------------------------------------------------------------------------------------------------------------------
+
+
+def refused(message, call, *args, **options):
+    with pytest.raises(ValueError) as error:
+        call(*args, **options)
+    assert re.search(message, str(error.value)), str(error.value)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "content", [b"", b"no image at all", encoded(picture((9, 9, 9), (64, 64)))[:90], encoded(picture((9, 9, 9)), "JPEG")[:300]]
+)
+def test_an_image_that_does_not_decode_is_named_or_skipped_and_counted(tree, capsys, content):
+    bad = tree / "green" / "3.png"
+    bad.write_bytes(content)
+    expected = f"^1 of 15 images must decode, and do not:\n    {re.escape(str(bad))}: .+\n  Mend or remove them, or leave them out with on_error: skip.$"
+    refused(expected, folder, tree)
+    for _ in range(2):  # from the cache, too
+        data = folder(tree, on_error="skip")
+        assert data.num_train + data.num_test == 14
+        assert f"folder: 1 of 15 images do not decode and are left out: {bad}" in capsys.readouterr().err
+
+
+@pytest.mark.errors
+def test_a_class_whose_every_image_is_skipped_is_told(tree, capsys):
+    for file in (tree / "green").glob("*.png"):
+        file.write_bytes(b"")
+    refused("^folder: every class must have a training image; 'green' has none.\n  Remove the class", folder, tree, on_error="skip")
+
+
+@pytest.mark.errors
+def test_an_empty_class_is_named(tree):
+    (tree / "yellow").mkdir()
+    (tree / "yellow" / "readme.txt").write_text("soon")
+    refused(rf"^folder: {re.escape(str(tree / 'yellow'))} must hold images; it holds none.\n  Remove the folder", folder, tree)
+
+
+@pytest.mark.errors
+def test_classes_that_differ_are_named(tree, tmp_path):
+    save(tmp_path / "test" / "red" / "1.png", picture((9, 9, 9)))
+    save(tmp_path / "test" / "pink" / "1.png", picture((9, 9, 9)))
+    message = "^folder: train and test must have the same classes; only test has pink and only train has blue, green.\n  Name them alike"
+    refused(message, folder, tree, test_path=tmp_path / "test")
+
+
+@pytest.mark.errors
+def test_one_single_image_is_not_enough(tmp_path):
+    save(tmp_path / "a" / "only" / "1.png", picture((9, 9, 9)))
+    refused("^folder: there must be at least two classes; got 'only'.\n  Nothing can be told apart", folder, tmp_path / "a")
+    save(tmp_path / "a" / "other" / "1.png", picture((9, 9, 9)))
+    refused("^folder: there must be at least one test image; got none.\n  Give more images, a larger test_share", folder, tmp_path / "a")
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"size": 0}, r"folder: `size` must be a positive whole number, or two, \(H, W\); got 0."),
+        ({"size": [8]}, r"`size` must be a positive whole number, or two, \(H, W\); got \[8\]."),
+        ({"fit": "squeeze"}, "folder: `fit` must be one of stretch, crop, pad; got 'squeeze'."),
+        ({"on_error": "ignore"}, "folder: `on_error` must be one of stop, skip; got 'ignore'."),
+        ({"test_share": 0}, "folder: `test_share` must be a number between 0 and 1; got 0."),
+        ({"workers": -1}, "folder: `workers` must be a whole number of at least 0; got -1."),
+        ({"limit": 0}, "`limit` must be a whole number of at least 1; got 0."),
+        ({"test_path": "nowhere"}, "folder: `test_path` must be an existing folder; got 'nowhere'.\n  Looked at "),
+        ({"class_weights": "even"}, "`class_weights` must be 'balanced', a mapping from classes to numbers, or nothing; got 'even'."),
+        ({"class_weights": {"rde": 2}}, "`class_weights` must name classes; got 'rde'.\n  Known: blue, green, red."),
+        ({"class_weights": {"red": -1}}, "`class_weights` must be finite and at least 0, not all of them 0; got {'red': -1}."),
+    ],
+)
+def test_wrong_options_are_refused(tree, options, message):
+    refused(message, folder, tree, **options)
+
+
+@pytest.mark.errors
+def test_a_folder_without_classes_says_how_it_must_be(tmp_path):
+    save(tmp_path / "1.png", picture((9, 9, 9)))
+    refused(
+        "must hold one folder for each class; it holds none.\n  Put the images into folders named after their classes.", folder, tmp_path
+    )
+    refused("folder: `path` must be an existing folder; got '.*1.png'.", folder, tmp_path / "1.png")
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        (
+            [("path", "label"), ("red/0.png", "7")],
+            r"list.csv, line 2: the label must be one of the 3 classes \(a, b, c\) or a number from 0 to 2; got '7'.",
+        ),
+        ([("path", "label"), ("red/0.png", "")], "list.csv, line 2: must have a path and a label; got "),
+        ([("path", "label"), ("red/9.png", "a")], "list.csv, line 2: the image must exist; got '.*9.png'.\n  Paths start from "),
+        ([("path", "color")], r"list.csv must have a column 'label' \(label, class, .*\) in its first line; got path, color."),
+        ([], r"list.csv must have a column 'path' \(path, file, .*\) in its first line; got nothing."),
+    ],
+)
+def test_faults_in_a_table_are_named_with_their_line(tree, rows, message):
+    refused(message, DATASETS["csv"], write_table(tree / "list.csv", rows), classes=["a", "b", "c"], size=8)
+
+
+@pytest.mark.errors
+def test_names_must_differ_and_a_table_be_text(tree):
+    table = write_table(tree / "list.csv", [("path", "label"), ("red/0.png", "a")])
+    refused("csv: `classes` must be different names; got 'a' twice.", DATASETS["csv"], table, classes=["a", "a"])
+    (tree / "list.csv").write_bytes(b"\xff\xfe\x00")
+    refused("list.csv must be a text file in UTF-8", DATASETS["csv"], table)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ({"images": BYTES}, "a.npz must hold x_train and y_train or .* or x and y; it holds images."),
+        (
+            {"images": BYTES, "labels": np.arange(19)},
+            r"labels must be one whole number or text for each of the 20 images; got int64 \(19,\).",
+        ),
+        ({"images": BYTES, "labels": np.arange(20) / 2}, "labels must be one whole number or text for each of the 20 images; got float64"),
+        (
+            {"images": BYTES[..., :2], "labels": np.arange(20)},
+            r"images must be \(N, H, W\), .* with one or three channels; got \(20, 6, 5, 2\).",
+        ),
+        (
+            {"images": BYTES * 2.0, "labels": np.arange(20)},
+            "images must be bytes from 0 to 255 or numbers from 0 to 1; got float64 from 0 to 510.",
+        ),
+        ({"images": BYTES, "labels": np.arange(20) - 1}, r"labels\[0\]: the label must be one of the 20 classes .* got '-1'."),
+    ],
+)
+def test_faults_in_arrays_are_named(tmp_path, content, message):
+    np.savez(tmp_path / "a.npz", **content)
+    refused(message, DATASETS["npz"], tmp_path / "a.npz", classes=[f"c{i}" for i in range(20)])
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"no archive"])
+def test_a_damaged_archive_of_arrays_is_named(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    refused("a.npz must be an .npz file of plain arrays; .*\n  Write it with numpy.savez.", DATASETS["npz"], tmp_path / "a.npz")
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (
+            BYTES[..., 0],
+            np.arange(20) % 4,
+            r"`train` must have images \(N, H, W, C\), at least one, with one or three channels; got \(20, 6, 5\).",
+        ),
+        (BYTES, np.arange(19) % 4, r"`train` must have one label for each of its 20 images; got \(19,\)."),
+        (BYTES, np.arange(20) % 5, "`train` must have whole labels from 0 to 3; got int64 0 to 4."),
+        (BYTES[:, :3], np.arange(20) % 4, r"`train` and `test` must have images of one size; got \(3, 5, 3\) and \(6, 5, 3\)."),
+    ],
+)
+def test_wrong_sets_are_refused(images, labels, message):
+    refused(message, LabelledImages, Labelled(images, labels), Labelled(BYTES, np.arange(20) % 4), classes="abcd")
+
+
+@pytest.mark.errors
+def test_images_must_be_bytes():
+    with pytest.raises(TypeError, match="`train` must have uint8 images; got float64.\n  Scale them to 0 .. 255 and round."):
+        LabelledImages(Labelled(BYTES / 2, np.arange(20) % 4), Labelled(BYTES, np.arange(20) % 4), classes="abcd")
