@@ -1,4 +1,4 @@
-"""Somebody's own images: folders, tables and arrays become data sets; each kind of bad input is told at once, by name, or follows a rule."""
+"""Somebody's own images: folders, tables and arrays become data sets; bad input is told at once, by name, or follows a rule."""
 
 import csv
 import io
@@ -304,7 +304,8 @@ def refused(message, call, *args, **options):
 def test_an_image_that_does_not_decode_is_named_or_skipped_and_counted(tree, capsys, content):
     bad = tree / "green" / "3.png"
     bad.write_bytes(content)
-    expected = f"^1 of 15 images must decode, and do not:\n    {re.escape(str(bad))}: .+\n  Mend or remove them, or leave them out with on_error: skip.$"
+    fix = "Mend or remove them, or leave them out with on_error: skip."
+    expected = f"^1 of 15 images must decode, and do not:\n    {re.escape(str(bad))}: .+\n  {fix}$"
     refused(expected, folder, tree)
     for _ in range(2):  # from the cache, too
         data = folder(tree, on_error="skip")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .grid import norm_to_pixel as norm_to_pixel
     from .grid import pixel_to_norm as pixel_to_norm
     from .models import MODELS as MODELS
+    from .models import ContrastNorm as ContrastNorm
+    from .models import GlobalNorm as GlobalNorm
     from .modules import Localizer as Localizer
     from .modules import ParallelTransformers as ParallelTransformers
     from .modules import SpatialTransformer as SpatialTransformer
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 _HOME = {
     "data": ("DATASETS", "DISTORTIONS"),
     "grid": ("apply_matrix", "base_grid", "norm_to_pixel", "pixel_to_norm"),
-    "models": ("MODELS",),
+    "models": ("MODELS", "ContrastNorm", "GlobalNorm"),
     "modules": ("Localizer", "ParallelTransformers", "SpatialTransformer", "Warp"),
     "sampling": ("MODES", "PADDING_MODES", "Mode", "explain", "grid_sample", "prefilter", "use_backend", "warp"),
     "transforms": (
