@@ -160,6 +160,7 @@ def test_refined_network_starts_as_the_identity_and_learns():
     model = small(localizers={1: (3, 4, 5)}, refine=2)
     x = torch.rand(2, *IMAGE)
     assert model.transformer.localizer.looks == 3
+    assert [m for m in model.modules() if isinstance(m, SpatialTransformer)] == [model.transformer]
     torch.testing.assert_close(model.transformer(x), x, rtol=0, atol=1e-5)
     model(x).square().sum().backward()
     assert model.transformer.localizer.localizer.head.weight.grad.abs().sum() > 0
@@ -190,7 +191,8 @@ def test_wrong_arguments_are_refused(options, message):
 @pytest.mark.errors
 def test_too_small_an_image_is_refused():
     with pytest.raises(
-        ValueError, match=re.escape("IDSIA: `input_shape` must be large enough for three convolutions and poolings; got (3, 3, 3).")
+        ValueError,
+        match=re.escape("IDSIA: `input_shape` must be large enough for three convolutions and poolings; a block is given (3, 3, 3"),
     ):
         MODELS["idsia"]((3, 3, 3))
     with pytest.raises(ValueError, match=re.escape("for maps of at least 8×8 pixels; got [3, 4, 5] for (5, 7, 7).")):

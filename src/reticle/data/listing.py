@@ -55,7 +55,8 @@ def listing(
     train, test = _read(fn, table, root)
     if test_path is not None:
         other = find_path(fn, test_path, data_dir, kind="file", argument="test_path")
-        test = Listed(*(a + b for a, b in zip(*_read(fn, other, root), strict=True)))
+        a, b = _read(fn, other, root)
+        test = Listed(a.files + b.files, a.labels + b.labels, a.places + b.places)
     options = Options(size, color, fit, test_share, split_seed, classes, class_weights, limit, on_error, workers, cache)
     return load_listed(fn, train, test if len(test.files) else None, options)
 
@@ -80,8 +81,9 @@ def _read(fn: str, table: Path, root: str | Path | None) -> tuple[Listed, Listed
         if not file.is_file():
             raise ValueError(f"{fn}: {place}: the image must exist; got '{file}'.\n  Paths start from {base}; root says otherwise.")
         part = test if values.get("split", "").lower() in TEST else train
-        for column, value in zip(part, (ImageFile(file), values["label"], place), strict=True):
-            column.append(value)
+        part.files.append(ImageFile(file))
+        part.labels.append(values["label"])
+        part.places.append(place)
     return train, test
 
 

@@ -19,13 +19,13 @@ ON_ERROR = ("stop", "skip")
 class Listed(NamedTuple):
     """Image files, the class of each as text, and where that stands, for messages."""
 
-    files: Sequence[ImageFile]
-    labels: Sequence[str]
-    places: Sequence[str]
+    files: list[ImageFile]
+    labels: list[str]
+    places: list[str]
 
     def rows(self, index: Sequence[int]) -> "Listed":
         """Some of the images."""
-        return Listed(*([column[i] for i in index] for column in self))
+        return Listed([self.files[i] for i in index], [self.labels[i] for i in index], [self.places[i] for i in index])
 
 
 class Options(NamedTuple):

@@ -51,13 +51,13 @@ class RefiningLocalizer(nn.Module):
         if not transform.has_identity:
             raise ValueError(f"RefiningLocalizer: `transform` must contain the identity, or no correction is none; got {transform!r}.")
         self.localizer, self.transform, self.looks = localizer, transform, looks
-        self._sampler = {"align_corners": align_corners, "mode": mode, "padding_mode": padding_mode}
+        sampler = SpatialTransformer(nn.Identity(), transform, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
+        # in a tuple, where torch does not look for parts: it is given θ and is no transformer of the network
+        self._sampler = (sampler,)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p"]:
         """θ after the last look."""
-        theta = self.localizer(x)
-        # a transformer that is given θ needs no localiser; this one is no part of the network
-        sampler = SpatialTransformer(nn.Identity(), self.transform, **self._sampler)
+        theta, (sampler,) = self.localizer(x), self._sampler
         for _ in range(self.looks - 1):
             theta = self._after(theta, self.localizer(sampler.sample(x, theta).output))
         return theta

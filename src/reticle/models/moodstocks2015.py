@@ -77,25 +77,26 @@ class IDSIA(nn.Module):
         super().__init__()
         _check_names(norm=(norm, NORMS), input_norm=(input_norm, PREPARATIONS))
         places = _places(localizers or {})
-        options = dict(sampler or {})
+        image: Shape = (input_shape[0], input_shape[1], input_shape[2])
+        inner = {key: value for key, value in (sampler or {}).items() if key not in ("output_size", "antialias")}
+
+        def before(place: int, shape: Shape) -> list[nn.Module]:
+            """The transformer inside the network that stands before a convolution, if one does."""
+            if place == 1 or place not in places:
+                return []
+            features = _features(shape, places[place], batch_norm=localizer_norm)
+            return [_transformer(features, places[place][-1], transform, **inner)]
+
         self.prepare = nn.Sequential(*(part() for part in PREPARATIONS[input_norm]))
         self.transformer: nn.Module = nn.Identity()
-        shape = (input_shape[0], *(options.pop("output_size", None) or input_shape[1:])) if 1 in places else tuple(input_shape)
-        inner = {key: value for key, value in options.items() if key != "antialias"}
-        layers: list[nn.Module] = []
-        for place, (width, kernel) in enumerate(zip(filters, kernels, strict=True), start=1):
-            if place > 1 and place in places:
-                features = _features(shape, places[place], batch_norm=localizer_norm)
-                layers.append(_transformer(features, places[place][-1], transform, **inner))
-            # pooling before the rectifier: the same function for a quarter of the rectifier's work
-            layers.append(nn.Sequential(nn.Conv2d(shape[0], width, kernel, padding=2), nn.MaxPool2d(2), nn.ReLU(), NORMS[norm](width)))
-            shape = _after(shape, width, kernel, input_shape)
-        drop = [nn.Dropout(dropout)] if dropout else []
-        linear = [*drop, nn.Linear(shape[0] * shape[1] * shape[2], hidden), nn.ReLU(), *drop, nn.Linear(hidden, num_classes)]
+        height, width = (sampler or {}).get("output_size") or image[1:] if 1 in places else image[1:]
+        layers, shape = _blocks((image[0], height, width), filters, kernels, NORMS[norm], before)
         if 1 in places:
-            own = _features(tuple(input_shape), places[1], batch_norm=localizer_norm) if not shared else None
-            features = own or _shared(layers[:shared], tuple(input_shape), places[1])
+            own = None if shared else _features(image, places[1], batch_norm=localizer_norm)
+            features = own or _shared(layers[:shared], filters, kernels, image, places[1])
             self.transformer = _transformer(features, places[1][-1], transform, refine=refine, **(sampler or {}))
+        drop = [nn.Dropout(dropout)] if dropout else []
+        linear = [*drop, nn.Linear(math.prod(shape), hidden), nn.ReLU(), *drop, nn.Linear(hidden, num_classes)]
         self.classifier = nn.Sequential(*layers, nn.Flatten(), *linear)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
@@ -103,12 +104,25 @@ class IDSIA(nn.Module):
         return self.classifier(self.transformer(self.prepare(x)))
 
 
-def _shared(layers: list[nn.Module], shape: Shape, widths: Widths) -> nn.Module:
+def _blocks(
+    shape: Shape, filters: Widths, kernels: Widths, norm: Callable[[int], nn.Module], before: Callable[[int, Shape], list[nn.Module]]
+) -> tuple[list[nn.Module], Shape]:
+    """The convolutional part, with what stands ``before`` each block, and the shape of its output."""
+    layers: list[nn.Module] = []
+    for place, (width, kernel) in enumerate(zip(filters, kernels, strict=True), start=1):
+        layers += before(place, shape)
+        # pooling before the rectifier: the same function for a quarter of the rectifier's work
+        layers.append(nn.Sequential(nn.Conv2d(shape[0], width, kernel, padding=2), nn.MaxPool2d(2), nn.ReLU(), norm(width)))
+        shape = _after(shape, width, kernel)
+    return layers, shape
+
+
+def _shared(layers: list[nn.Module], filters: Widths, kernels: Widths, shape: Shape, widths: Widths) -> nn.Module:
     """The features of the first blocks of the classifier, then a linear layer."""
     if any(isinstance(layer, SpatialTransformer) for layer in layers):
         raise ValueError("IDSIA: `shared` must be blocks without a transformer between them; got localizers among them.")
-    for layer in layers:
-        shape = _after(shape, layer[0].out_channels, layer[0].kernel_size[0], shape)
+    for width, kernel in list(zip(filters, kernels, strict=True))[: len(layers)]:
+        shape = _after(shape, width, kernel)
     return SharedFeatures(layers, nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), widths[-1]), nn.ReLU()))
 
 
@@ -135,12 +149,12 @@ def _transformer(
     return SpatialTransformer(localizer, family, **sampler)
 
 
-def _after(shape: Shape, width: int, kernel: int, input_shape: Sequence[int]) -> Shape:
+def _after(shape: Shape, width: int, kernel: int) -> Shape:
     """Shape of the features after a block."""
-    height, width_out = ((side + 5 - kernel) // 2 for side in shape[1:])
-    if min(height, width_out) < 1:
-        raise ValueError(f"IDSIA: `input_shape` must be large enough for three convolutions and poolings; got {tuple(input_shape)}.")
-    return width, height, width_out
+    height, across = ((side + 5 - kernel) // 2 for side in shape[1:])
+    if min(height, across) < 1:
+        raise ValueError(f"IDSIA: `input_shape` must be large enough for three convolutions and poolings; a block is given {shape}.")
+    return width, height, across
 
 
 def _places(localizers: Mapping[int, Widths]) -> dict[int, Widths]:
