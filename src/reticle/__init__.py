@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .transforms import Attention as Attention
     from .transforms import Compose as Compose
     from .transforms import Projective as Projective
+    from .transforms import Restricted as Restricted
     from .transforms import Rigid as Rigid
     from .transforms import Similarity as Similarity
     from .transforms import ThinPlateSpline as ThinPlateSpline
@@ -50,7 +51,7 @@ _HOME = {
     "sampling": ("MODES", "PADDING_MODES", "Mode", "explain", "grid_sample", "prefilter", "use_backend", "warp"),
     "transforms": (
         *("TRANSFORMS", "AbstractMatrixTransform", "AbstractTransform", "Affine", "Attention", "Compose"),
-        *("Projective", "Rigid", "Similarity", "ThinPlateSpline", "Translation"),
+        *("Projective", "Restricted", "Rigid", "Similarity", "ThinPlateSpline", "Translation"),
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

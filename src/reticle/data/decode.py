@@ -135,9 +135,9 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _workers(files: Sequence[ImageFile]) -> int:
-    sizes = {file.path: file.path.stat().st_size for file in files}
+    size = sum(path.stat().st_size for path in {file.path for file in files})
     # other ways to start a process run the user's script again, which must be written for it
-    many = sum(sizes.values()) > MANY and multiprocessing.get_start_method() == "fork"
+    many = size > MANY and multiprocessing.get_start_method() == "fork"
     return min(8, os.cpu_count() or 1) if many else 0
 
 

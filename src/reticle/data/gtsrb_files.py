@@ -92,11 +92,12 @@ def _compact(folder: Path, name: str) -> Signs:
     if not table.is_file():
         raise ValueError(f"{table} must be there, beside the archives; it is missing.\n  {AGAIN}")
     rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
-    members = {archive: _members(folder / archive) for archive in {row["archive"] for row in rows}}
+    archives = {name: folder / name for name in {row["archive"] for row in rows}}
+    members = {name: _members(path) for name, path in archives.items()}
     for row in rows:
         if row["file"] not in members[row["archive"]]:
-            raise ValueError(f"{folder / row['archive']} must hold {row['file']}, as {table.name} says; it does not.\n  {AGAIN}")
-    files = [ImageFile(folder / row["archive"], row["file"]) for row in rows]
+            raise ValueError(f"{archives[row['archive']]} must hold {row['file']}, as {table.name} says; it does not.\n  {AGAIN}")
+    files = [ImageFile(archives[row["archive"]], row["file"]) for row in rows]
     tracks = [int(row["track"]) if row["track"] else -1 for row in rows]
     sides = ("width", "height", "roi_x1", "roi_y1", "roi_x2", "roi_y2", "class_id")
     return _signs(files, [[int(row[side]) for side in sides] for row in rows], tracks)
