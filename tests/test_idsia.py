@@ -143,6 +143,17 @@ def test_looks_are_composed_and_the_image_itself_is_sampled(looks):
     assert len(network.seen) == looks
 
 
+def test_a_correction_is_seen_through_the_window_that_it_corrects():
+    class First(Constant):
+        def forward(self, x):
+            self.seen.append(x)
+            return (self.theta if len(self.seen) == 1 else torch.tensor([[1.0, 0, 0.5, 0, 1, 0]], dtype=torch.float64)).expand(len(x), -1)
+
+    theta = RefiningLocalizer(First(SHRINK), Affine(), looks=2)(torch.rand(1, 1, 8, 8).double())
+    # half a window to the right of the window of half the size: 0.5 (x + 0.5) + 0.25
+    assert theta[0].tolist() == pytest.approx([0.5, 0, 0.5, 0, 0.5, 0])
+
+
 def test_second_look_sees_the_window_of_the_first():
     network, x = Constant(SHRINK), torch.rand(1, 1, 8, 8, dtype=torch.float64)
     RefiningLocalizer(network, Affine(), looks=2)(x)

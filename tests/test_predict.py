@@ -71,6 +71,19 @@ def test_answers_are_those_of_the_network(run, tmp_path):
     assert found.name == interface.class_names[int(shares.argmax())] and found.confidence == pytest.approx(float(shares.max()), abs=1e-5)
 
 
+def test_new_images_are_made_to_fit_as_those_of_the_training_were(run, tmp_path):
+    wide = Image.new("RGB", (48, 24), (200, 30, 20))
+    wide.save(tmp_path / "wide.png")
+    padded = Image.new("RGB", (48, 48), "black")
+    padded.paste(wide, (0, 12))
+    padded.save(tmp_path / "padded.png")
+    stretched, square = predict(run.path, [tmp_path / "wide.png", tmp_path / "padded.png"])[0]
+    run.interface.write_text(run.interface.read_text().replace('"stretch"', '"pad"'))
+    fitted = predict(run.path, [tmp_path / "wide.png"])[0][0]
+    assert fitted.confidence == pytest.approx(square.confidence, abs=1e-6)
+    assert abs(stretched.confidence - square.confidence) > 1e-5
+
+
 def test_a_network_without_a_transformer_answers_without_pictures(trained, pictures, tmp_path):
     found, drawn = predict(trained / "narrow_cnn", [pictures], out=tmp_path / "out")
     assert len(found) == 16 and not drawn
@@ -180,9 +193,9 @@ def test_answers_count_and_average():
         def forward(self, x):
             return self.transformer(x)[:, 0, 0]
 
-    images = torch.tensor([[[[5.0, 0.0], [0, 0]]], [[[0.0, 3.0], [0, 0]]], [[[0.0, 1.0], [0, 0]]]])
-    found = answers(Zoom(), images, torch.tensor([0, 0, 1]), num_classes=2, batch_size=2)
-    assert found.predictions.tolist() == [1, 0, 0] and found.confusion.tolist() == [[1, 1], [1, 0]]
+    images = torch.tensor([[[[5.0, 0.0], [0, 0]]], [[[0.0, 3.0], [0, 0]]], [[[0.0, 1.0], [0, 0]]], [[[0.0, 0.5], [0, 0]]]])
+    found = answers(Zoom(), images, torch.tensor([0, 0, 1, 1]), num_classes=2, batch_size=3)
+    assert found.predictions.tolist() == [1, 0, 0, 0] and found.confusion.tolist() == [[1, 1], [2, 0]]
     assert found.hardest(2).tolist() == [0, 2]
     torch.testing.assert_close(found.before[0, 0, 0], torch.tensor([2.5, 1.5]))
     torch.testing.assert_close(found.after[0, 0, 0], torch.tensor([1.5, 2.5]), atol=1e-5, rtol=0)
