@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from reticle import DATASETS, Affine, Localizer, SpatialTransformer
+from reticle.data.decode import Format, decode_files
 from reticle.models import ContrastNorm, GlobalNorm
 from reticle.predict import predict
 from reticle.recipe import load
@@ -71,17 +72,15 @@ def test_answers_are_those_of_the_network(run, tmp_path):
     assert found.name == interface.class_names[int(shares.argmax())] and found.confidence == pytest.approx(float(shares.max()), abs=1e-5)
 
 
-def test_new_images_are_made_to_fit_as_those_of_the_training_were(run, tmp_path):
-    wide = Image.new("RGB", (48, 24), (200, 30, 20))
-    wide.save(tmp_path / "wide.png")
-    padded = Image.new("RGB", (48, 48), "black")
-    padded.paste(wide, (0, 12))
-    padded.save(tmp_path / "padded.png")
-    stretched, square = predict(run.path, [tmp_path / "wide.png", tmp_path / "padded.png"])[0]
-    run.interface.write_text(run.interface.read_text().replace('"stretch"', '"pad"'))
-    fitted = predict(run.path, [tmp_path / "wide.png"])[0][0]
-    assert fitted.confidence == pytest.approx(square.confidence, abs=1e-6)
-    assert abs(stretched.confidence - square.confidence) > 1e-5
+def test_new_images_are_made_to_fit_as_those_of_the_training_were(run, pictures, monkeypatch):
+    asked, decode = [], decode_files
+    monkeypatch.setattr(
+        "reticle.predict.decode_files", lambda files, want, **options: (asked.append(want), decode(files, want, **options))[1]
+    )
+    for fit in ("stretch", "pad"):
+        run.interface.write_text(run.interface.read_text().replace('"stretch"', f'"{fit}"'))
+        predict(run.path, [pictures / "00.png"])
+    assert asked == [Format((48, 48), 3, "stretch"), Format((48, 48), 3, "pad")]
 
 
 def test_a_network_without_a_transformer_answers_without_pictures(trained, pictures, tmp_path):
