@@ -77,8 +77,8 @@ def test_new_images_are_made_to_fit_as_those_of_the_training_were(run, pictures,
     monkeypatch.setattr(
         "reticle.predict.decode_files", lambda files, want, **options: (asked.append(want), decode(files, want, **options))[1]
     )
-    for fit in ("stretch", "pad"):
-        run.interface.write_text(run.interface.read_text().replace('"stretch"', f'"{fit}"'))
+    for how in ("stretch", "pad"):
+        run.interface.write_text(run.interface.read_text().replace('"stretch"', f'"{how}"'))
         predict(run.path, [pictures / "00.png"])
     assert asked == [Format((48, 48), 3, "stretch"), Format((48, 48), 3, "pad")]
 
