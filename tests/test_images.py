@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 from reticle import DATASETS
 from reticle.data import Format, Labelled, LabelledImages, cache, decode_image
 from reticle.data.decode import ImageFile, decode_files
+from reticle.recipe import load
+from reticle.training.build import build_data, build_model
 
 COLOURS = {"blue": (20, 40, 200), "green": (10, 180, 60), "red": (220, 30, 10)}
 
@@ -286,6 +289,19 @@ def test_arrays_may_be_grey_named_and_split(tmp_path):
 def test_statistics_are_those_of_numpy():
     data = LabelledImages(Labelled(BYTES, np.arange(20) % 4), Labelled(BYTES[:4], np.arange(4)), classes="abcd")
     assert data.statistics() == pytest.approx((BYTES.mean() / 255, BYTES.std() / 255))
+
+
+def test_recipe_of_the_documentation_is_ten_lines_and_builds(tree, tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "your-images.md").read_text(encoding="utf-8")
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "pets.yaml").write_text(text)
+    assert text.count("\n") <= 10
+    recipe = load(tmp_path / "pets.yaml", overrides=[f"data.path={tree}"])
+    data = build_data(recipe)
+    model = build_model(recipe, data)
+    assert recipe.name == "pets" and model(data.test_set()[0]).shape == (3, 3)
+    mean, std = data.statistics()
+    assert (model.prepare[0].mean.item(), model.prepare[0].std.item()) == pytest.approx((mean, std))
 
 
 # bad input --------------------------------------------------------------------------------------------------------------------

@@ -77,7 +77,8 @@ class RefiningLocalizer(nn.Module):
 class SharedFeatures(nn.Module):
     """What some layers of another network see, as features for a localiser; the layers stay the other network's.
 
-    They are neither saved twice nor given the localiser's learning rate, and learn from both uses.
+    They are neither saved twice nor given the localiser's learning rate, and learn from both uses; batch normalisation in them averages
+    over both.
 
     Args:
         layers: modules of the network, in order.
