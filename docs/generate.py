@@ -19,7 +19,7 @@ from reticle.transforms import AbstractMatrixTransform
 
 ROOT = Path(__file__).parents[1]
 FILES = (
-    *("README.md", "docs/choose-a-transform.md", "docs/choose-a-mode.md", "docs/reproductions.md"),
+    *("README.md", "docs/choose-a-transform.md", "docs/choose-a-mode.md", "docs/reproductions.md", "docs/gtsrb.md"),
     *("docs/performance.md", "benchmarks/README.md"),
 )
 RESULTS = ROOT / "benchmarks" / "results"
@@ -61,13 +61,18 @@ def experiments() -> str:
     return table()
 
 
+def signs() -> str:
+    """The experiments on traffic signs."""
+    return table("moodstocks2015/") + "\n" + table("gtsrb/")
+
+
 def measured(part: Callable[[Suite | None], str]) -> Callable[[], str]:
     """A table of the newest committed benchmark of the CPU."""
     return lambda: part(bench.latest(RESULTS))
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    **{"transforms": transforms, "modes": modes, "paper": paper, "experiments": experiments, "cases": bench.cases},
+    **{"transforms": transforms, "modes": modes, "paper": paper, "experiments": experiments, "signs": signs, "cases": bench.cases},
     **{"speed": measured(bench.short), "everybody": measured(bench.full), "losses": measured(bench.losses)},
     **{"memory": measured(bench.memory), "machine": measured(bench.machine), "refusals": measured(bench.refusals)},
 }

@@ -75,7 +75,7 @@ def test_python_m_reticle_is_reticle():
 def test_help_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0 and all(f"• {name} " in out for name in cli.COMMANDS)
-    assert list(cli.COMMANDS) == ["info", "recipes", "train", "eval", "show", "keep", "bench"]
+    assert list(cli.COMMANDS) == ["info", "recipes", "train", "eval", "show", "keep", "predict", "bench"]
 
 
 def test_info_says_which_backend_does_what(run):

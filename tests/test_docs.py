@@ -73,7 +73,7 @@ def test_commands_exist(page):
     shown = "\n".join([*blocks(text, {"", "sh", "bash"}), *re.findall(r"`([^`\n]+)`", text)])
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     unknown = {f"make {t}" for t in re.findall(r"^make ([a-z]+)", shown, re.MULTILINE)} - {f"make {t}" for t in targets}
-    calls = re.findall(r"^reticle ([a-z]+)(?: ((?:digits|jaderberg2015)/\S+))?", shown, re.MULTILINE)
+    calls = re.findall(r"^reticle ([a-z]+)(?: ((?:digits|gtsrb|jaderberg2015|moodstocks2015)/\S+))?", shown, re.MULTILINE)
     unknown |= {f"reticle {command}" for command, _ in calls if command not in COMMANDS}
     unknown |= {recipe for _, recipe in calls if recipe and recipe not in names() and "." not in recipe}
     assert not unknown, unknown

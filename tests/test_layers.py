@@ -14,7 +14,7 @@ LAYERS = (  # lowest first; inside a package imports are free
     "models data viz testing",
     "recipe",
     "training",
-    "train show info bench",
+    "train show predict info bench",
     "report",
     "demo",
     "cli",

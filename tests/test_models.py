@@ -14,6 +14,7 @@ from reticle.models.base import build_transform
 
 SMALLEST = (1, 28, 30)
 SMALL = {"fcn": {"hidden": 8}, "cnn": {"filters": 4}, "st_fcn": {"hidden": 8}, "st_cnn": {"filters": 4, "localizer_filters": 3}}
+SMALL["idsia"] = {"filters": (4, 5, 6), "hidden": 8, "localizers": {1: (3, 4, 5)}, "input_norm": "global"}
 each_model = pytest.mark.parametrize("name", sorted(MODELS))
 each_family = pytest.mark.parametrize("family", sorted(TRANSFORMS))
 TRANSFORMING = sorted(name for name, cls in MODELS.items() if "transform" in inspect.signature(cls).parameters)
@@ -57,14 +58,15 @@ def test_one_step_lowers_the_loss_and_moves_every_weight(name):
         assert all(p.grad is not None for p in model.parameters())
         optimizer.step()
     assert loss() < first
-    still = [key for key, value in model.state_dict().items() if torch.equal(value, before[key])]
+    still = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
     assert not still
 
 
 @each_model
-def test_state_is_weights_alone_and_loads_again(name):
+def test_state_is_weights_and_statistics_alone_and_loads_again(name):
     model, other = small(name), small(name)
-    assert set(model.state_dict()) == {key for key, _ in model.named_parameters()}
+    statistics = {key for key, _ in model.named_buffers() if key.rpartition(".")[2] in ("mean", "std")}
+    assert set(model.state_dict()) == {key for key, _ in model.named_parameters()} | statistics
     other.load_state_dict(model.state_dict())
     x = torch.rand(2, *SMALLEST)
     assert torch.equal(model(x), other(x))

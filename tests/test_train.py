@@ -53,7 +53,7 @@ def test_run_folder_holds_everything(never_killed):
     weights = load_file(run.weights)
     assert all(torch.equal(value, weights[name]) for name, value in load_checkpoint(run.checkpoint)["model"].items())
     assert {file.name for file in run.path.iterdir()} == {
-        *("recipe.yaml", "metrics.jsonl", "checkpoint.pt", "weights.safetensors", "result.json", "snapshots", ".lock")
+        *("recipe.yaml", "metrics.jsonl", "checkpoint.pt", "weights.safetensors", "result.json", "interface.json", "snapshots", ".lock")
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from families import FAMILIES, MATRIX_FAMILIES, make
 
-from reticle import TRANSFORMS, Attention, Rigid, base_grid
+from reticle import TRANSFORMS, Attention, Restricted, Rigid, base_grid
 
 each_family = pytest.mark.parametrize("key", FAMILIES)
 each_matrix_family = pytest.mark.parametrize("key", MATRIX_FAMILIES)
@@ -88,3 +88,10 @@ def test_attention_of_fixed_scale_says_what_it_cannot():
 def test_unknown_family_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match=r"^Unknown transform 'afine'. Did you mean 'affine'\? Known: affine, attention, "):
         TRANSFORMS["afine"]
+
+
+@pytest.mark.errors
+def test_restricted_to_nothing_is_refused():
+    expected = "^Restricted: `rotation`, `scale` or `translation` must be True; got False for all three.$"
+    with pytest.raises(ValueError, match=expected):
+        Restricted(rotation=False, scale=False, translation=False)

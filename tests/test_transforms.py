@@ -9,7 +9,7 @@ from families import FAMILIES, MATRIX_FAMILIES, SIZES, make, random_theta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reticle import TRANSFORMS, AbstractTransform, Affine, Attention, Projective, Rigid, Similarity, Translation, base_grid
+from reticle import TRANSFORMS, AbstractTransform, Affine, Attention, Projective, Restricted, Rigid, Similarity, Translation, base_grid
 from reticle.testing import check_transform
 
 each_family = pytest.mark.parametrize("key", FAMILIES)
@@ -31,9 +31,14 @@ def test_family_keeps_the_contract(key):
     check_transform(make(key))
 
 
+FIXED = [Attention(scale=0.5), Attention(scale=1.0), Attention(scale=0.5, ndim=3)]
+SWITCHES = [(True, False, False), (False, True, False), (False, False, True), (True, True, False), (True, False, True), (False, True, True)]
+SWITCHED = [Restricted(rotation=r, scale=s, translation=t) for r, s, t in SWITCHES]
+
+
 @pytest.mark.compile
-@pytest.mark.parametrize("transform", [Attention(scale=0.5), Attention(scale=1.0), Attention(scale=0.5, ndim=3)], ids=repr)
-def test_attention_of_fixed_scale_keeps_the_contract(transform):
+@pytest.mark.parametrize("transform", [*FIXED, *SWITCHED], ids=repr)
+def test_family_with_arguments_keeps_the_contract(transform):
     check_transform(transform)
 
 
@@ -64,6 +69,7 @@ COUNTS = {
     "rigid": {2: 3, 3: 6},
     "similarity": {2: 4, 3: 7},
     "attention": {2: 3, 3: 4},
+    "restricted": {2: 4},
     "affine": {2: 6, 3: 12},
     "projective": {2: 8},
     "tps": {2: 32},
@@ -84,6 +90,9 @@ LITERAL = {
     "attention: log scale, x, y": (Attention(), [-LOG2, 0.2, -0.4], [1, 0.5], [0.7, -0.15]),
     "attention: log scale, x, y, z": (Attention(ndim=3), [-LOG2, 0.2, -0.4, 0.1], [1, 0.5, -1], [0.7, -0.15, -0.4]),
     "attention of half: x, y": (Attention(scale=0.5), [0.2, -0.4], [1, 0.5], [0.7, -0.15]),
+    "restricted: angle, log scale, x, y": (Restricted(), [TURN, LOG2, 0.1, -0.2], [0.9, 0.7], [1, 2]),
+    "restricted: angle, x, y": (Restricted(scale=False), [TURN, 0.1, -0.2], [0.9, 0.7], [0.5, 1]),
+    "restricted: log scale": (Restricted(rotation=False, translation=False), [LOG2], [0.9, 0.7], [1.8, 1.4]),
     "affine: rows": (Affine(), [1, 2, 3, 4, 5, 6], [1, -1], [1 - 2 + 3, 4 - 5 + 6]),
     "affine: rows of three": (Affine(ndim=3), [*range(1, 13)], [1, -1, 2], [1 - 2 + 6 + 4, 5 - 6 + 14 + 8, 9 - 10 + 22 + 12]),
     "projective: rows": (Projective(), [2, 0.2, 0.3, 0.4, 1, 0.1, 0.5, 0.25], [1, 2], [2.7 / 2, 2.5 / 2]),
@@ -131,7 +140,7 @@ def test_families_that_do_not_turn_ignore_the_size(key):
     transform = make(key)
     points, theta = base_grid(SIZES[transform.ndim], dtype=torch.float64), random_theta(transform)
     same = torch.equal(transform(theta, points, SIZES[transform.ndim]), transform(theta, points))
-    assert same == (key.split("_")[0] not in ("rigid", "similarity"))
+    assert same == (key.split("_")[0] not in ("rigid", "similarity", "restricted"))
 
 
 @each_family

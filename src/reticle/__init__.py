@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .grid import norm_to_pixel as norm_to_pixel
     from .grid import pixel_to_norm as pixel_to_norm
     from .models import MODELS as MODELS
+    from .models import ContrastNorm as ContrastNorm
+    from .models import GlobalNorm as GlobalNorm
     from .modules import Localizer as Localizer
     from .modules import ParallelTransformers as ParallelTransformers
     from .modules import SpatialTransformer as SpatialTransformer
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from .transforms import Attention as Attention
     from .transforms import Compose as Compose
     from .transforms import Projective as Projective
+    from .transforms import Restricted as Restricted
     from .transforms import Rigid as Rigid
     from .transforms import Similarity as Similarity
     from .transforms import ThinPlateSpline as ThinPlateSpline
@@ -43,12 +46,12 @@ if TYPE_CHECKING:
 _HOME = {
     "data": ("DATASETS", "DISTORTIONS"),
     "grid": ("apply_matrix", "base_grid", "norm_to_pixel", "pixel_to_norm"),
-    "models": ("MODELS",),
+    "models": ("MODELS", "ContrastNorm", "GlobalNorm"),
     "modules": ("Localizer", "ParallelTransformers", "SpatialTransformer", "Warp"),
     "sampling": ("MODES", "PADDING_MODES", "Mode", "explain", "grid_sample", "prefilter", "use_backend", "warp"),
     "transforms": (
         *("TRANSFORMS", "AbstractMatrixTransform", "AbstractTransform", "Affine", "Attention", "Compose"),
-        *("Projective", "Rigid", "Similarity", "ThinPlateSpline", "Translation"),
+        *("Projective", "Restricted", "Rigid", "Similarity", "ThinPlateSpline", "Translation"),
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -12,6 +12,7 @@ import tyro
 Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
 Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
 Folders = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
+Images = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGES...")]
 Changes = Annotated[
     tyro.conf.UseAppendAction[tuple[str, ...]],
     tyro.conf.arg(name="set", metavar="KEY=VALUE", help="change any value of the recipe, such as train.lr=0.1"),
@@ -98,6 +99,29 @@ def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
         print(f"{recipe.name}, seed {recipe.seed}: test error {error:.2f} % of {len(labels):,} images")
 
 
+def predict(run: Folder, images: Images, /, out: Out = None) -> None:
+    """Say what new images show, and draw what the network looked at in each.
+
+    Args:
+        run: a folder that `reticle train` wrote.
+        images: files, or folders of images.
+        out: another folder for the pictures than the run's predictions/.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from .predict import predict as answer
+
+    predictions, pictures = answer(run, images, out=out or run / "predictions")
+    table = Table("image", "class", "confidence", "second", "confidence", box=box.SIMPLE_HEAD)
+    for p in predictions:
+        table.add_row(str(p.file), p.name, f"{p.confidence:.1%}", p.second, f"{p.second_confidence:.1%}")
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    for file in pictures:
+        print(file)
+
+
 def show(run: Folder, /, data_dir: DataDir = None) -> None:
     """Draw what a run learned to look at, into its folder pictures/.
 
@@ -149,7 +173,7 @@ def bench(
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     **{"info": info, "recipes": recipes, "train": train, "eval": evaluate, "show": show, "keep": keep},
-    "bench": bench,
+    **{"predict": predict, "bench": bench},
 }
 
 

@@ -17,8 +17,8 @@ RECIPES = Path(__file__).parent / "recipes"
 class Source:
     """Where the experiment stands in print, and the number printed there (``None``: in no paper)."""
 
-    cite: str
-    where: str
+    cite: str = "own"
+    where: str = "own data"
     metric: str = "error_percent"
     reported: float | None = None
 
@@ -53,8 +53,8 @@ class Recipe:
     """One experiment. ``data``, ``model`` and ``optimizer`` name registered things; ``smoke`` holds the changes for a trial of seconds."""
 
     name: str
-    source: Source
-    seed: int = at_least(0)
+    source: Source = field(default_factory=Source)
+    seed: int = at_least(0, 0)
     data: Part
     model: Part
     optimizer: Part

@@ -5,18 +5,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .modules import SpatialTransformer
 from .recipe import Recipe, load
+from .training.answers import answers
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
+from .training.looking import windows
 from .training.runs import Run
 from .training.snapshots import first_of_each
-from .viz import MOTIONS, Curve, Snapshot, View, evolution_frames, moving_frames, moving_images, save_curves, save_gif, window_picture
+from .viz import (
+    MOTIONS,
+    Curve,
+    Snapshot,
+    View,
+    evolution_frames,
+    mean_picture,
+    moving_frames,
+    moving_images,
+    save_confusion,
+    save_curves,
+    save_gif,
+    window_picture,
+)
 
-FIRST, EACH, LAST, MOVING = 1200, 250, 3000, 90  # how long frames stay, in milliseconds
+FIRST, EACH, LAST, MOVING, FILM = 1200, 250, 3000, 90, 200  # how long frames stay, in milliseconds
+HARDEST = 15  # images on the page of those that are hardest
 
 
 def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[str], None] = print) -> list[Path]:
@@ -28,7 +43,7 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         tell: called with each such line.
     Returns:
         The files: ``curves.png`` and, for a model with a transformer that reads the images, ``window.png``, ``moving.gif`` and
-        ``evolution.gif``.
+        ``evolution.gif``; where the classes have names, ``confusion.png``, ``hardest.png`` and, with such a transformer, ``mean.png``.
     Raises:
         FileNotFoundError: ``run`` is not the folder of a run.
         ValueError: a file of the run is damaged; the message names it.
@@ -48,8 +63,10 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         made += _draw_model(recipe, data, model, pictures, tell=tell)
     else:
         tell(f"{files.path}: there are no weights yet; window.png and moving.gif come with the first checkpoint.")
+    if trained and _names(data):
+        made += _draw_classes(data, model, pictures)
     if snapshots:
-        frames = evolution_frames(fixed["images"], snapshots, labels=fixed["labels"], total=recipe.train.steps)
+        frames = evolution_frames(fixed["images"], snapshots, labels=fixed["labels"], total=recipe.train.steps, names=_names(data))
         durations = [FIRST, *[EACH] * (len(frames) - 2), LAST][: len(frames)]
         made.append(save_gif(frames, pictures / "evolution.gif", durations=durations))
     return made
@@ -69,29 +86,10 @@ def read_curve(files: Run) -> Curve:
     return Curve(loss, test_error)
 
 
-@torch.no_grad()
 def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
-    """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``.
-
-    Transformers deeper in the network read features; their windows would not fit the image.
-    """
-    transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
-    reading: list[SpatialTransformer] = []
-
-    def note_reader(transformer: SpatialTransformer) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            # the same memory: at the identity a deeper transformer gets an equal image, too
-            if inputs[0].data_ptr() == images.data_ptr() and inputs[0].shape == images.shape and transformer not in reading:
-                reading.append(transformer)
-
-        return note
-
-    hooks = [transformer.localizer.register_forward_pre_hook(note_reader(transformer)) for transformer in transformers]
-    predictions = model(images).argmax(1)
-    for hook in hooks:
-        hook.remove()
-    warps = [(transformer.warp(images), transformer.align_corners) for transformer in reading]
-    return [View(warp.grid, warp.output, align_corners) for warp, align_corners in warps], predictions
+    """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``."""
+    seen, logits = windows(model, images)
+    return [View(warp.grid, warp.output, transformer.align_corners) for transformer, warp in seen], logits.argmax(1)
 
 
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
@@ -112,20 +110,52 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
         tell(f"{recipe.name}: no transformer of the model reads the image itself; there is no window to draw.")
         return []
     pictures.mkdir(parents=True, exist_ok=True)
-    window_picture(images, views, labels=labels, predictions=predictions).save(pictures / "window.png")
-    # a distortion of the user's own has no motion of its own
-    distortion = recipe.data.args.get("distortion", "rts")
-    motion = distortion if distortion in MOTIONS else "rts"
-    return [pictures / "window.png", _draw_moving(model, data, pictures / "moving.gif", motion=motion)]
+    page = window_picture(images, views, labels=labels, predictions=predictions, names=_names(data))
+    page.save(pictures / "window.png")
+    return [pictures / "window.png", _draw_moving(recipe, model, data, pictures / "moving.gif")]
 
 
-def _draw_moving(model: nn.Module, data: Any, file: Path, *, motion: str) -> Path:
-    digits, labels = data.plain(min(4, data.num_test))
-    image, label = digits[-1], int(labels[-1])
-    moved = moving_images(image, motion=motion)
+def _draw_moving(recipe: Recipe, model: nn.Module, data: Any, file: Path) -> Path:
+    if hasattr(data, "moving"):  # a film of a real thing
+        moved, labels = data.moving()
+        label, pause = int(labels[0]), FILM
+    else:
+        digits, labels = data.plain(min(4, data.num_test))
+        # a distortion of the user's own has no motion of its own
+        distortion = recipe.data.args.get("distortion", "rts")
+        moved = moving_images(digits[-1], motion=distortion if distortion in MOTIONS else "rts")
+        label, pause = int(labels[-1]), MOVING
     views, predictions = look(model, moved)
-    frames = moving_frames(moved, views, label=label, predictions=predictions)
-    return save_gif(frames, file, durations=[MOVING] * len(frames))
+    frames = moving_frames(moved, views, label=label, predictions=predictions, names=_names(data))
+    return save_gif(frames, file, durations=[pause] * len(frames))
+
+
+def _draw_classes(data: Any, model: nn.Module, pictures: Path) -> list[Path]:
+    """What the network gets wrong, and what its classes look like on average."""
+    images, labels = data.test_set()
+    names = _names(data)
+    found = answers(model, images, labels, num_classes=data.num_classes)
+    made = [save_confusion(found.confusion, names, pictures / "confusion.png"), pictures / "hardest.png"]
+    hardest = found.hardest(HARDEST)
+    views, predictions = look(model, images[hardest])
+    truth, said = labels[hardest].tolist(), predictions.tolist()
+    # without a transformer there is one panel, and one place for text
+    captions = None if views else [(f"{names[t]} {'✓' if t == p else '✗ ' + names[p]}", "") for t, p in zip(truth, said, strict=True)]
+    page = window_picture(
+        images[hardest], views, labels=labels[hardest], predictions=predictions, names=names, captions=captions, columns=3 if views else 5
+    )
+    page.save(made[-1])
+    if found.before is not None and found.after is not None:
+        made.append(pictures / "mean.png")
+        shown = found.confusion.sum(1) > 0
+        which = shown.nonzero()[:, 0]
+        mean_picture(found.before[which], found.after[which], [names[i] for i in which.tolist()]).save(made[-1])
+    return made
+
+
+def _names(data: Any) -> tuple[str, ...]:
+    """The names of the classes, if they have any."""
+    return tuple(getattr(data, "class_names", ()))
 
 
 def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], list[Snapshot]]:

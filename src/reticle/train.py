@@ -15,6 +15,7 @@ from .recipe import Recipe
 from .training.build import build_data, build_model, build_optimizer
 from .training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from .training.evaluation import METRICS, error_percent
+from .training.interface import write_interface
 from .training.lock import alone_in
 from .training.machine import commit, hardware
 from .training.parallel import Place, processes
@@ -154,6 +155,7 @@ class Training:
 
     def _open(self, *, resume: bool) -> dict[str, Any] | None:
         self.run.prepare(self.recipe, resume=resume)
+        write_interface(self.run, self.data)
         state = load_checkpoint(self.run.checkpoint) if self.run.checkpoint.exists() else None
         self.run.forget_after(state["step"] if state else -1)
         return state

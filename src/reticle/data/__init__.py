@@ -1,10 +1,21 @@
-"""The images that the experiments train on. Read ``distortions.py``, then ``distorted.py``; the rest finds and reads files."""
+"""The images that the experiments train on. Distorted digits: ``distortions.py``, then ``distorted.py``; photographs: ``labelled.py``,
+then ``folder.py``; the rest finds and reads files.
+"""
 
-from . import digits as digits  # each registers its data set
+from . import arrays as arrays  # each registers its data set
+from . import digits as digits
+from . import folder as folder
+from . import gtsrb as gtsrb
+from . import listing as listing
 from . import mnist as mnist
+from . import signs as signs
+from .decode import Format as Format
+from .decode import decode_image as decode_image
 from .distorted import DATASETS as DATASETS
 from .distorted import DistortedDigits as DistortedDigits
 from .distortions import DISTORTIONS as DISTORTIONS
 from .distortions import AbstractDistortion as AbstractDistortion
 from .idx import read_idx as read_idx
+from .labelled import Labelled as Labelled
+from .labelled import LabelledImages as LabelledImages
 from .split import Split as Split

@@ -1,11 +1,25 @@
-"""How does a file come from the net into the user's cache? From the first mirror that gives the right bytes."""
+"""Where do the files of a data set lie? In the user's folders, or in the cache, from the first mirror that gives the right bytes."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+
+def roots(fn: str, data_dir: Path | str | None) -> Iterator[Path]:
+    """The folders in which a user may keep data: ``data_dir``, then ``$RETICLE_DATA``.
+
+    Raises:
+        ValueError: one of them is named and does not exist.
+    """
+    for name, root in (("data_dir", data_dir), ("$RETICLE_DATA", os.environ.get("RETICLE_DATA"))):
+        if root and not Path(root).is_dir():
+            raise ValueError(f"{fn}: `{name}` must be an existing folder; got {str(root)!r}.\n  Correct or unset it.")
+        if root:
+            yield Path(root)
 
 
 def fetch(name: str, *, md5: str, mirrors: Sequence[str], folder: Path) -> Path:

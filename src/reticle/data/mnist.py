@@ -1,7 +1,5 @@
 """MNIST: 60,000 + 10,000 handwritten digits of 28 x 28 pixels, found in a folder or downloaded once."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +7,7 @@ import numpy as np
 import pooch
 
 from .distorted import DATASETS, DistortedDigits
-from .download import fetch
+from .download import fetch, roots
 from .idx import read_idx
 from .split import Split
 
@@ -70,19 +68,11 @@ def mnist(
 
 def read_mnist(file: IdxFile, data_dir: Path | str | None = None) -> np.ndarray:
     """Find, check and read one of the four files."""
-    for root in _roots(data_dir):
+    for root in roots("reticle.data.mnist", data_dir):
         for path in (root / folder / f"{file.name}{end}" for folder in FOLDERS for end in (".gz", "")):
             if path.is_file():
                 return read_idx(path, shape=file.shape, md5=file.md5)
     return read_idx(_download(file), shape=file.shape, md5=file.md5)
-
-
-def _roots(data_dir: Path | str | None) -> Iterator[Path]:
-    for name, root in (("data_dir", data_dir), ("$RETICLE_DATA", os.environ.get("RETICLE_DATA"))):
-        if root and not Path(root).is_dir():
-            raise ValueError(f"reticle.data.mnist: `{name}` must be an existing folder; got {str(root)!r}.\n  Correct or unset it.")
-        if root:
-            yield Path(root)
 
 
 def _download(file: IdxFile) -> Path:

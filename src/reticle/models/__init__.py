@@ -1,7 +1,12 @@
 """Networks from the papers: plain modules, one file per paper, each found by its name in ``MODELS``."""
 
 from .base import MODELS as MODELS
+from .contrast import ContrastNorm as ContrastNorm
+from .contrast import GlobalNorm as GlobalNorm
 from .jaderberg2015 import CNN as CNN
 from .jaderberg2015 import FCN as FCN
 from .jaderberg2015 import STCNN as STCNN
 from .jaderberg2015 import STFCN as STFCN
+from .localizers import RefiningLocalizer as RefiningLocalizer
+from .localizers import SharedFeatures as SharedFeatures
+from .moodstocks2015 import IDSIA as IDSIA

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from ..data import DATASETS
-from ..models import MODELS
+from ..models import MODELS, GlobalNorm
 from ..modules import SpatialTransformer
 from ..recipe import Recipe, load
 from ..registry import Registry
 from ..schema import Part, suggest
 from .checkpoint import load_checkpoint, read_tensors
+from .interface import Interface, read_interface
 from .runs import Run
 
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
@@ -33,7 +34,11 @@ def build_data(recipe: Recipe, *, data_dir: Path | None = None) -> Any:
 def build_model(recipe: Recipe, data: Any) -> nn.Module:
     """The model of ``recipe`` for images of ``data``, with weights drawn from the seed of the recipe."""
     torch.manual_seed(recipe.seed)
-    model: nn.Module = _make(MODELS, recipe.model, "model", given={"input_shape": data.input_shape, "num_classes": data.num_classes})
+    model: nn.Module = _make(MODELS, recipe.model, "model", given={"input_shape": tuple(data.input_shape), "num_classes": data.num_classes})
+    for module in model.modules():
+        # a mean and a deviation of the training set belong to the model: they are saved with its weights
+        if isinstance(module, GlobalNorm) and hasattr(data, "statistics"):
+            module.set(*data.statistics())
     return model
 
 
@@ -57,15 +62,34 @@ def load_run(run: Run, *, data_dir: Path | None = None) -> tuple[Recipe, Any, nn
         FileNotFoundError: this is not a run, or it has no weights yet.
         ValueError: the weights are damaged.
     """
+    recipe = _recipe_of(run)
+    data = build_data(recipe, data_dir=data_dir)
+    return recipe, data, _trained(run, build_model(recipe, data))
+
+
+def load_model(run: Run) -> tuple[Recipe, Interface, nn.Module]:
+    """As :func:`load_run`, without the data: the recipe, what the model takes and answers, and the model.
+
+    Raises:
+        FileNotFoundError: this is not a run, or it has no weights yet.
+        ValueError: the weights are damaged.
+    """
+    recipe = _recipe_of(run)
+    interface = read_interface(run)
+    return recipe, interface, _trained(run, build_model(recipe, interface))
+
+
+def _recipe_of(run: Run) -> Recipe:
     if not run.recipe.exists():
         raise FileNotFoundError(f"run must be a folder that `reticle train` wrote; got '{run.path}', which has no recipe.yaml.")
-    recipe = load(run.recipe)
     if not run.weights.exists() and not run.checkpoint.exists():
         raise FileNotFoundError(f"{run.path}: has no weights yet.\n  Wait for its first checkpoint, or go on with --resume.")
-    data = build_data(recipe, data_dir=data_dir)
-    model = build_model(recipe, data)
+    return load(run.recipe)
+
+
+def _trained(run: Run, model: nn.Module) -> nn.Module:
     model.load_state_dict(read_tensors(run.weights) if run.weights.exists() else load_checkpoint(run.checkpoint)["model"])
-    return recipe, data, model.eval()
+    return model.eval()
 
 
 def _make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, Any]) -> Any:

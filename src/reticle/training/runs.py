@@ -41,6 +41,11 @@ class Run:
         return self.path / "result.json"
 
     @property
+    def interface(self) -> Path:
+        """What the network takes and what its answers mean: shape of the images, names of the classes."""
+        return self.path / "interface.json"
+
+    @property
     def snapshots(self) -> Path:
         """The folder of what the transformer did to fixed images, by step."""
         return self.path / "snapshots"
@@ -90,6 +95,6 @@ class Run:
             raise FileExistsError(f"{self.path}: holds an unfinished run.\n  Go on with --resume, or choose another --out.")
 
     def _clear(self) -> None:
-        files = (self.result, self.checkpoint, self.weights, self.metrics, *self.snapshots.glob("*.safetensors"), self.recipe)
-        for file in files:
+        files = (self.result, self.checkpoint, self.weights, self.metrics, self.interface)
+        for file in (*files, *self.snapshots.glob("*.safetensors"), self.recipe):
             file.unlink(missing_ok=True)

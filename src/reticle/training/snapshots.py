@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from ..modules import SpatialTransformer
 from .checkpoint import write_tensors
+from .looking import windows
 from .runs import Run
 
 
@@ -32,17 +33,20 @@ class Snapshots:
         chosen = first_of_each(labels)
         self.images, self.labels = images[chosen], labels[chosen]
 
-    @torch.no_grad()
     def write(self, step: int) -> None:
         """Record what the transformer does now."""
         if not isinstance(self.transformer, SpatialTransformer):
             return
-        if step == 0:
-            write_tensors(self.run.snapshots / "images.safetensors", {"images": self.images, "labels": self.labels})
         was_training = self.model.training
         self.model.eval()
-        output, theta, grid = self.transformer.warp(self.images)
-        prediction = self.model(self.images).argmax(1)
+        seen, logits = windows(self.model, self.images)
         self.model.train(was_training)
+        mine = [warp for transformer, warp in seen if transformer is self.transformer]
+        if not mine:  # it reads something else than the images
+            return
+        if step == 0:
+            write_tensors(self.run.snapshots / "images.safetensors", {"images": self.images, "labels": self.labels})
+        output, theta, grid = mine[0]
+        prediction = logits.argmax(1)
         tensors = {"theta": theta, "output": output, "grid": grid.float(), "prediction": prediction}
         write_tensors(self.run.snapshots / f"{step:07d}.safetensors", tensors)

@@ -7,6 +7,7 @@ from .base import AbstractMatrixTransform as AbstractMatrixTransform
 from .base import AbstractTransform as AbstractTransform
 from .compose import Compose as Compose
 from .projective import Projective as Projective
+from .restricted import Restricted as Restricted
 from .rigid import Rigid as Rigid
 from .similarity import Similarity as Similarity
 from .tps import ThinPlateSpline as ThinPlateSpline

@@ -5,6 +5,7 @@ Reading order: ``outline`` (geometry), ``panel`` and ``cards`` (drawing), ``page
 """
 
 from .cards import View
+from .classes import mean_picture, save_confusion
 from .curves import Curve, save_curves
 from .gif import save_gif
 from .motion import MOTIONS, moving_images
@@ -16,8 +17,10 @@ __all__ = [
     "Snapshot",
     "View",
     "evolution_frames",
+    "mean_picture",
     "moving_frames",
     "moving_images",
+    "save_confusion",
     "save_curves",
     "save_gif",
     "window_picture",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .outline import window_pixels
 from .panel import Layer, Look, input_panel, output_panel
-from .style import CORNER_NAMES, CORNERS, INK, MUTED, PAGE, RIGHT, RULE, WINDOWS, WRONG, size_of, write
+from .style import CORNER_NAMES, CORNERS, INK, MUTED, PAGE, RIGHT, RULE, WINDOWS, WRONG, fitted, size_of, write
 
 
 class View(NamedTuple):
@@ -38,8 +38,9 @@ def card(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look, *, ca
     panels = [input_panel(image, windows, look, colours=colours)]
     panels += [output_panel(view.output, look, colour=colour) for view, colour in zip(views, colours, strict=True)]
     picture, middles = _side_by_side(panels, look)
-    for (text, colour), middle in zip(captions, middles, strict=False):
-        write(picture, (middle, picture.height - look.text * 0.7), text, size=look.text, fill=colour)
+    for (text, colour), middle, panel in zip(captions, middles, panels, strict=False):
+        short, size = fitted(text, look.text, panel.width + look.gap)
+        write(picture, (middle, picture.height - look.text * 0.7), short, size=size, fill=colour)
     return Card(picture, middles)
 
 
@@ -59,14 +60,19 @@ def _side_by_side(panels: Sequence[Image.Image], look: Look) -> tuple[Image.Imag
     return picture, middles
 
 
-def verdict(truth: int | None, prediction: int | None) -> list[tuple[str, str]]:
-    """Return the captions below an input and its output: the true class, and the predicted one with a tick or a cross."""
-    true = ("" if truth is None else f"true {truth}", MUTED)
+def verdict(truth: int | None, prediction: int | None, names: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return the captions below an input and its output: the true class, and the predicted one with a tick or a cross.
+
+    Where the classes have ``names``, these are written in place of "true 3" and "predicted 5".
+    """
+    true = ("" if truth is None else names[truth] if names else f"true {truth}", MUTED)
     if prediction is None:
         return [true]
     if truth is None:
-        return [true, (f"predicted {prediction}", INK)]
-    return [true, (f"predicted {prediction} ✓", RIGHT) if prediction == truth else (f"predicted {prediction} ✗", WRONG)]
+        return [true, (names[prediction] if names else f"predicted {prediction}", INK)]
+    mark, colour = ("✓", RIGHT) if prediction == truth else ("✗", WRONG)
+    # a long name may be cut at its end
+    return [true, (f"{mark} {names[prediction]}" if names else f"predicted {prediction} {mark}", colour)]
 
 
 def table(cards: Sequence[Card], look: Look, *, columns: int, heads: Sequence[str]) -> Image.Image:

@@ -11,7 +11,7 @@ from ..checks import check_shape
 from .cards import View, card, legend, pick, progress, stack, table, verdict
 from .outline import is_bent, overshoot, window_pixels
 from .panel import Look
-from .style import size_of
+from .style import INK, MUTED, size_of
 
 GRID_LINES = 7
 
@@ -30,6 +30,8 @@ def window_picture(
     *,
     labels: Int[Tensor, "b"] | None = None,
     predictions: Int[Tensor, "b"] | None = None,
+    names: Sequence[str] = (),
+    captions: Sequence[tuple[str, str]] | None = None,
     columns: int = 2,
     side: int = 168,
 ) -> Image.Image:
@@ -38,13 +40,16 @@ def window_picture(
     Args:
         images: one or three channels, values in [0, 1].
         views: one for each transformer that reads the images.
+        names: of the classes; numbers stand for them if there are none.
+        captions: other texts for below each input and its first output.
         columns: how many images side by side.
         side: length in pixels of an enlarged image's longer side.
     Raises:
         ValueError: shapes do not fit, or the number of channels is not 1 or 3.
     """
     look = _look(images, views, side=side)
-    page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns)
+    below = [[(text, MUTED if first else INK) for first, text in ((True, a), (False, b))] for a, b in captions] if captions else None
+    page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns, names=names, captions=below)
     return stack([page, legend(look)], look)
 
 
@@ -54,6 +59,7 @@ def evolution_frames(
     *,
     labels: Int[Tensor, "b"] | None = None,
     total: int | None = None,
+    names: Sequence[str] = (),
     columns: int = 2,
     side: int = 126,
 ) -> list[Image.Image]:
@@ -68,7 +74,7 @@ def evolution_frames(
     total = total or max(snapshot.step for snapshot in snapshots)
     frames = []
     for step, views, predictions in snapshots:
-        page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns)
+        page = _table(images, views, look, labels=labels, predictions=predictions, columns=columns, names=names)
         note = "before training" if step == 0 else _score(labels, predictions)
         counter = progress(f"step {step:,} / {total:,}", note, step / max(total, 1), width=page.width, look=look)
         frames.append(stack([page, counter], look))
@@ -81,25 +87,32 @@ def moving_frames(
     *,
     label: int | None = None,
     predictions: Int[Tensor, "t"] | None = None,
+    names: Sequence[str] = (),
     side: int = 210,
 ) -> list[Image.Image]:
     """Draw one frame for each of ``images``, the moments of one input that moves: the input at the left, the output at the right."""
     look = _look(images, views, side=side)
     frames = []
     for index, image in enumerate(images):
-        captions = verdict(label, _at(predictions, index))
+        captions = verdict(label, _at(predictions, index), names)
         moment = card(image, pick(views, index), look, captions=captions)
         frames.append(stack([table([moment], look, columns=1, heads=_heads(views, "in", "out"))], look))
     return frames
 
 
 def _table(
-    images: Tensor, views: Sequence[View], look: Look, *, labels: Tensor | None, predictions: Tensor | None, columns: int
+    images: Tensor,
+    views: Sequence[View],
+    look: Look,
+    *,
+    labels: Tensor | None,
+    predictions: Tensor | None,
+    columns: int,
+    names: Sequence[str] = (),
+    captions: Sequence[Sequence[tuple[str, str]]] | None = None,
 ) -> Image.Image:
-    cards = [
-        card(image, pick(views, index), look, captions=verdict(_at(labels, index), _at(predictions, index)))
-        for index, image in enumerate(images)
-    ]
+    captions = captions or [verdict(_at(labels, index), _at(predictions, index), names) for index in range(len(images))]
+    cards = [card(image, pick(views, index), look, captions=captions[index]) for index, image in enumerate(images)]
     return table(cards, look, columns=columns, heads=_heads(views, "input", "network sees"))
 
 

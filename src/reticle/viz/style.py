@@ -34,6 +34,18 @@ def write(
     return draw.textlength(text, font=face)
 
 
+def fitted(text: str, size: int, width: float) -> tuple[str, int]:
+    """Return ``text`` and the size at which it is at most ``width`` pixels long: smaller letters first, then fewer."""
+    smallest = max(9, round(size * 0.7))
+    while size > smallest and font(size).getlength(text) > width:
+        size -= 1
+    if font(size).getlength(text) > width:
+        while len(text) > 1 and font(size).getlength(text + "…") > width:
+            text = text[:-1]
+        text = text.rstrip() + "…"
+    return text, size
+
+
 def size_of(image: Tensor) -> tuple[int, int]:
     """Return ``(H, W)`` of ``image`` ``(.., H, W)``."""
     height, width = image.shape[-2:]
