@@ -1,0 +1,64 @@
+"""The kernel that samples: coordinates of a tile once, then channel after channel, one store each."""
+
+import triton
+import triton.language as tl
+
+from .axis import BILINEAR, CONSTANT, NEAREST
+from .place import GRID
+from .tile import ordinary_of, over_channels, over_points, place, read, tap_at, tile_of, weight_of
+
+
+@triton.jit
+def narrow(values, T: tl.constexpr, SOFT: tl.constexpr):
+    """Round once, to the dtype ``T`` of the output: to nearest, of two the even one; bytes within their range."""
+    if T == tl.uint8:
+        v = tl.minimum(tl.maximum(values, 0), 255).to(tl.float32)
+        values = (v + 12582912.0) - 12582912.0  # whole numbers are all that single precision has there
+    elif T == tl.bfloat16 and SOFT:  # the interpreter would cut off
+        bits = values.to(tl.float32).to(tl.int32, bitcast=True)
+        up = ((bits + 32767 + ((bits >> 16) & 1)) & -65536).to(tl.float32, bitcast=True)
+        values = tl.where(values == values, up, values)
+    return values.to(T)
+
+
+@triton.jit(do_not_specialize=["zero", "channels", "chunk", "groups", "tiles_x", "tiles_y", "iz", "iy", "ix", "oz", "oy", "ox"])
+def forward(input, where, fill, output, zero, channels, chunk, groups, tiles_x, tiles_y, iz, iy, ix, oz, oy, ox,
+            i_b, i_c, i_z, i_y, i_x, o_b, o_c, o_z, o_y, o_x, w_b, w_z, w_y, w_x, w_d,
+            NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr, KIND: tl.constexpr,
+            A: tl.constexpr, I: tl.constexpr, TX: tl.constexpr, N: tl.constexpr, CB: tl.constexpr, LAST: tl.constexpr,
+            SOFT: tl.constexpr):  # fmt: skip
+    """``output[b, c, z, y, x]`` = the sample of ``input`` at the place of that point. ``A``: the dtype of the arithmetic, ``I``: of offsets."""
+    b, group, x0, y0, z, _ = tile_of(oz, tiles_x, tiles_y, groups, TX, N // TX)
+    n = tl.arange(0, N)
+    dx, dy = n % TX, n // TX
+    x, y = x0 + dx, y0 + dy
+    mask = (x < ox) & (y < oy)
+    where += b.to(tl.int64) * w_b
+    at = z.to(tl.int64) * w_z + (y.to(I) * w_y + x.to(I) * w_x) if KIND == GRID else x
+    easy = ordinary_of(where, NDIM, KIND)
+    S: tl.constexpr = 1 if MODE == NEAREST else (2 if MODE == BILINEAR else 4)
+    cx, fx, ux = place(where, at, mask, easy, 0, ix, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero, A, NDIM, MODE, PADDING, CORNERS, KIND)
+    cy, fy, uy, cz, fz, uz = cx, fx, ux, cx, fx, ux
+    if NDIM > 1:
+        cy, fy, uy = place(where, at, mask, easy, 1, iy, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero, A, NDIM, MODE, PADDING, CORNERS, KIND)
+    if NDIM > 2:
+        cz, fz, uz = place(where, at, mask, easy, 2, iz, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero, A, NDIM, MODE, PADDING, CORNERS, KIND)
+    lanes = tl.arange(0, CB)
+    out_at = over_channels(y.to(I) * o_y + x.to(I) * o_x, LAST)
+    input += b.to(tl.int64) * i_b
+    output += b.to(tl.int64) * o_b + z.to(tl.int64) * o_z
+    first = group * chunk
+    for c in range(first, tl.minimum(first + chunk, channels), CB):
+        there = c + lanes < channels
+        wanted = over_channels(mask, LAST) & over_points(there, LAST)
+        pixels = input + tl.cast(c, tl.int64) * i_c + over_points(lanes.to(I) * i_c, LAST)
+        lost = over_points(tl.load(fill + c + lanes, there, other=0).to(A), LAST) if PADDING == CONSTANT else 0.0
+        total = tl.zeros([N, CB] if LAST else [CB, N], A)
+        for tz in tl.static_range(S if NDIM > 2 else 1):
+            for ty in tl.static_range(S if NDIM > 1 else 1):
+                for tx in tl.static_range(S):
+                    offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
+                    value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
+                    total += value * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
+        to = output + tl.cast(c, tl.int64) * o_c + over_points(lanes.to(I) * o_c, LAST) + out_at
+        tl.store(to, narrow(total, output.dtype.element_ty, SOFT), wanted)
