@@ -9,37 +9,37 @@ CONSTANT, BORDER, REFLECTION = tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
 
 
 @triton.jit
-def weight(f, t: tl.constexpr, MODE: tl.constexpr):
-    """phi of tap ``t`` at points that lie ``f``, in [0, 1], beyond their cell."""
+def weight(f, t, MODE: tl.constexpr):
+    """phi of tap ``t`` at points that lie ``f``, in [0, 1], beyond their cell. Of cubic kernels ``t`` may be known at run time only."""
     if MODE == NEAREST:
         w = f * 0 + 1
     elif MODE == BILINEAR:
         w = 1 - f if t == 0 else f
     else:
-        d = 1 + f if t == 0 else (f if t == 1 else (1 - f if t == 2 else 2 - f))  # the distance
+        d, near = tl.abs(f + (1 - t)), (t - 1) * (t - 2) == 0  # the distance; whether it is at most 1
         if MODE == BICUBIC:  # Keys 1981 with a = -0.75
-            w = ((-0.75 * d + 3.75) * d - 6) * d + 3 if t == 0 or t == 3 else (1.25 * d - 2.25) * d * d + 1
+            w = tl.where(near, (1.25 * d - 2.25) * d * d + 1, ((-0.75 * d + 3.75) * d - 6) * d + 3)
         else:
             e = 2 - d
-            w = e * e * e / 6 if t == 0 or t == 3 else (4 + d * d * (3 * d - 6)) / 6
+            w = tl.where(near, (4 + d * d * (3 * d - 6)) / 6, e * e * e / 6)
     return w
 
 
 @triton.jit
-def slope(f, t: tl.constexpr, MODE: tl.constexpr):
+def slope(f, t, MODE: tl.constexpr):
     """phi' of tap ``t``; bilinear's on a pixel centre, ``f`` = 0, is the right one."""
     if MODE == NEAREST:
         s = f * 0
     elif MODE == BILINEAR:
         s = f * 0 - 1 if t == 0 else f * 0 + 1
     else:
-        d = 1 + f if t == 0 else (f if t == 1 else (1 - f if t == 2 else 2 - f))
+        d, near = tl.abs(f + (1 - t)), (t - 1) * (t - 2) == 0
         if MODE == BICUBIC:
-            s = (-2.25 * d + 7.5) * d - 6 if t == 0 or t == 3 else (3.75 * d - 4.5) * d
+            s = tl.where(near, (3.75 * d - 4.5) * d, (-2.25 * d + 7.5) * d - 6)
         else:
             e = 2 - d
-            s = e * e * -0.5 if t == 0 or t == 3 else d * (1.5 * d - 2)
-        s = s if t < 2 else -s  # taps to the right see the distance from the other side
+            s = tl.where(near, d * (1.5 * d - 2), e * e * -0.5)
+        s = tl.where(t < 2, s, -s)  # taps to the right see the distance from the other side
     return s
 
 
@@ -64,7 +64,7 @@ def into_period(cell, size, PADDING: tl.constexpr, CORNERS: tl.constexpr):
 
 
 @triton.jit
-def tap(cell, dead, size, t: tl.constexpr, S: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr):
+def tap(cell, dead, size, t, S: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr):
     """The pixel, always inside, that tap ``t`` reads, and whether the tap itself is inside."""
     i = cell + (t - (S - 1) // 2)
     present = (i >= 0) & (i < size)

@@ -55,7 +55,7 @@ def to_matrix(partial, matrix, gx, gy, gz, x, y, z, ox, oy, oz, zero, A: tl.cons
 
 
 @triton.jit
-def add_slopes(gx, gy, gz, v, fz, tz: tl.constexpr, fy, ty: tl.constexpr, fx, tx: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr):
+def add_slopes(gx, gy, gz, v, fz, tz, fy, ty: tl.constexpr, fx, tx: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr):
     """Add what a tap, ``v`` = its values times the gradient, says of the place."""
     wx, wy, wz = weight(fx, tx, MODE), weight(fy, ty, MODE), weight(fz, tz, MODE)
     if NDIM == 1:
@@ -68,6 +68,53 @@ def add_slopes(gx, gy, gz, v, fz, tz: tl.constexpr, fy, ty: tl.constexpr, fx, tx
         gy += v * (slope(fy, ty, MODE) * wx * wz)
         gz += v * (slope(fz, tz, MODE) * wx * wy)
     return gx, gy, gz
+
+
+@triton.jit
+def add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost,
+              cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x,
+              A: tl.constexpr, I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
+              CORNERS: tl.constexpr, LAST: tl.constexpr, TO_INPUT: tl.constexpr, TO_WHERE: tl.constexpr, FIXED: tl.constexpr):  # fmt: skip
+    """What the taps of plane ``tz`` say of the place; what is said of their pixels is added to memory."""
+    for ty in tl.static_range(S if NDIM > 1 else 1):
+        for tx in tl.static_range(S):
+            if TO_INPUT:
+                offset, present = tap_at(cz, uz, iz, tz, t_z, cy, uy, iy, ty, t_y, cx, ux, ix, tx, t_x, I, S, NDIM, PADDING, CORNERS)
+                more = scaled * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
+                more = tl.floor(more + 0.5).to(tl.int64) if FIXED else more
+                adds = wanted & over_channels(present, LAST) if PADDING <= CONSTANT else wanted
+                tl.atomic_add(adds_to + over_channels(offset, LAST), more, mask=adds, sem="relaxed")
+            if TO_WHERE and MODE != NEAREST:
+                offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
+                value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
+                v = tl.sum(g * value, axis=1 if LAST else 0)
+                gx, gy, gz = add_slopes(gx, gy, gz, v, fz, tz, fy, ty, fx, tx, NDIM, MODE)
+    return gx, gy, gz
+
+
+@triton.jit
+def write_slopes(grad_where, where, gx, gy, gz, ux, uy, uz, mask, b, group, groups, tiles_x, tiles_y, tile, x, y, z,
+                 iz, iy, ix, oz, oy, ox, zero, A: tl.constexpr, NDIM: tl.constexpr, CORNERS: tl.constexpr, KIND: tl.constexpr):  # fmt: skip
+    """From slopes by pixels to the gradient of a grid's points, or to a tile's share in that of its matrix."""
+    gx = tl.where(ux | ~mask, 0, gx) * (extent(ix, A, CORNERS) * 0.5)
+    if NDIM > 1:
+        gy = tl.where(uy | ~mask, 0, gy) * (extent(iy, A, CORNERS) * 0.5)
+    if NDIM > 2:
+        gz = tl.where(uz | ~mask, 0, gz) * (extent(iz, A, CORNERS) * 0.5)
+    dtype: tl.constexpr = grad_where.dtype.element_ty
+    if KIND == GRID:
+        batches = tl.num_programs(0) // (tiles_x * tiles_y * oz * groups)
+        to = grad_where + ((((group * batches + b).to(tl.int64) * oz + z) * oy + y) * ox + x) * NDIM
+        tl.store(to, gx.to(dtype), mask)
+        if NDIM > 1:
+            tl.store(to + 1, gy.to(dtype), mask)
+        if NDIM > 2:
+            tl.store(to + 2, gz.to(dtype), mask)
+    else:
+        tiles = tiles_x * tiles_y * oz
+        entries: tl.constexpr = (NDIM + 1) * (NDIM if KIND == AFFINE else NDIM + 1)
+        partial = grad_where + ((b.to(tl.int64) * groups + group) * tiles + tile) * entries
+        to_matrix(partial, where, gx, gy, gz, x, y, z, ox, oy, oz, zero, A, NDIM, CORNERS, KIND)
 
 
 @triton.jit(do_not_specialize=["zero", "channels", "chunk", "groups", "tiles_x", "tiles_y", "iz", "iy", "ix", "oz", "oy", "ox"])
@@ -111,37 +158,16 @@ def backward(grad, input, where, fill, scale, grad_input, grad_where,
         if FIXED:
             by = over_points(tl.load(scale + b.to(tl.int64) * s_b + c + lanes, there, other=0), LAST)
             scaled = tl.where(by > 0, g, 0) * by
-        for tz in tl.static_range(S if NDIM > 2 else 1):
-            for ty in tl.static_range(S if NDIM > 1 else 1):
-                for tx in tl.static_range(S):
-                    offset, present = tap_at(cz, uz, iz, tz, t_z, cy, uy, iy, ty, t_y, cx, ux, ix, tx, t_x, I, S, NDIM, PADDING, CORNERS)
-                    if TO_INPUT:
-                        more = scaled * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
-                        more = tl.floor(more + 0.5).to(tl.int64) if FIXED else more
-                        adds = wanted & over_channels(present, LAST) if PADDING <= CONSTANT else wanted
-                        tl.atomic_add(adds_to + over_channels(offset, LAST), more, mask=adds, sem="relaxed")
-                    if TO_WHERE:
-                        offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
-                        value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
-                        v = tl.sum(g * value, axis=1 if LAST else 0)
-                        gx, gy, gz = add_slopes(gx, gy, gz, v, fz, tz, fy, ty, fx, tx, NDIM, MODE)
-    if TO_WHERE:
-        gx = tl.where(ux | ~mask, 0, gx) * (extent(ix, A, CORNERS) * 0.5)
-        if NDIM > 1:
-            gy = tl.where(uy | ~mask, 0, gy) * (extent(iy, A, CORNERS) * 0.5)
-        if NDIM > 2:
-            gz = tl.where(uz | ~mask, 0, gz) * (extent(iz, A, CORNERS) * 0.5)
-        dtype: tl.constexpr = grad_where.dtype.element_ty
-        if KIND == GRID:
-            batches = tl.num_programs(0) // (tiles_x * tiles_y * oz * groups)
-            to = grad_where + ((((group * batches + b).to(tl.int64) * oz + z) * oy + y) * ox + x) * NDIM
-            tl.store(to, gx.to(dtype), mask)
-            if NDIM > 1:
-                tl.store(to + 1, gy.to(dtype), mask)
-            if NDIM > 2:
-                tl.store(to + 2, gz.to(dtype), mask)
+        if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
+            for tz in range(S):
+                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y,
+                                       t_y, cx, fx, ux, ix, i_x, t_x, A, I, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT, TO_WHERE,
+                                       FIXED)  # fmt: skip
         else:
-            tiles = tiles_x * tiles_y * oz
-            entries: tl.constexpr = (NDIM + 1) * (NDIM if KIND == AFFINE else NDIM + 1)
-            partial = grad_where + ((b.to(tl.int64) * groups + group) * tiles + tile) * entries
-            to_matrix(partial, where, gx, gy, gz, x, y, z, ox, oy, oz, zero, A, NDIM, CORNERS, KIND)
+            for tz in tl.static_range(S if NDIM > 2 else 1):
+                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y,
+                                       t_y, cx, fx, ux, ix, i_x, t_x, A, I, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT, TO_WHERE,
+                                       FIXED)  # fmt: skip
+    if TO_WHERE:
+        write_slopes(grad_where, where, gx, gy, gz, ux, uy, uz, mask, b, group, groups, tiles_x, tiles_y, tile, x, y, z, iz, iy, ix, oz, oy, ox,
+                     zero, A, NDIM, CORNERS, KIND)  # fmt: skip

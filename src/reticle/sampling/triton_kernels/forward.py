@@ -21,6 +21,19 @@ def narrow(values, T: tl.constexpr, SOFT: tl.constexpr):
     return values.to(T)
 
 
+@triton.jit
+def add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+              A: tl.constexpr, I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
+              CORNERS: tl.constexpr, LAST: tl.constexpr):  # fmt: skip
+    """``total`` and the taps of plane ``tz``."""
+    for ty in tl.static_range(S if NDIM > 1 else 1):
+        for tx in tl.static_range(S):
+            offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
+            value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
+            total += value * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
+    return total
+
+
 @triton.jit(do_not_specialize=["zero", "channels", "chunk", "groups", "tiles_x", "tiles_y", "iz", "iy", "ix", "oz", "oy", "ox"])
 def forward(input, where, fill, output, zero, channels, chunk, groups, tiles_x, tiles_y, iz, iy, ix, oz, oy, ox,
             i_b, i_c, i_z, i_y, i_x, o_b, o_c, o_z, o_y, o_x, w_b, w_z, w_y, w_x, w_d,
@@ -54,11 +67,13 @@ def forward(input, where, fill, output, zero, channels, chunk, groups, tiles_x, 
         pixels = input + tl.cast(c, tl.int64) * i_c + over_points(lanes.to(I) * i_c, LAST)
         lost = over_points(tl.load(fill + c + lanes, there, other=0).to(A), LAST) if PADDING == CONSTANT else 0.0
         total = tl.zeros([N, CB] if LAST else [CB, N], A)
-        for tz in tl.static_range(S if NDIM > 2 else 1):
-            for ty in tl.static_range(S if NDIM > 1 else 1):
-                for tx in tl.static_range(S):
-                    offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
-                    value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
-                    total += value * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
+        if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
+            for tz in range(S):
+                total = add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+                                  A, I, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
+        else:
+            for tz in tl.static_range(S if NDIM > 2 else 1):
+                total = add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+                                  A, I, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
         to = output + tl.cast(c, tl.int64) * o_c + over_points(lanes.to(I) * o_c, LAST) + out_at
         tl.store(to, narrow(total, output.dtype.element_ty, SOFT), wanted)

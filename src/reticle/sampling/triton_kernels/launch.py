@@ -27,7 +27,7 @@ def forward_into(input: Tensor, where: Tensor, mode: int, padding: int, align_co
     """Sample ``input`` where ``where`` says, into ``output`` of any strides."""
     shapes, ndim = [shape_of(input), shape_of(output)], input.ndim - 2
     where, steps, kind = _where(input, where)
-    plan = make_plan(output.shape[0], input.shape[1], SUPPORT[mode] ** ndim, shapes, shapes[1], steps if kind == 0 else ())
+    plan = make_plan(output.shape[0], input.shape[1], SUPPORT[mode] ** ndim, shapes, shapes[1], steps if kind == 0 else (), 1024)
     if not plan.tiles:
         return
     scalars = (0, *plan.scalars, *shapes[0].size, *shapes[1].size, *shapes[0].stride, *shapes[1].stride, *steps)
@@ -45,7 +45,7 @@ def gradients(
     where, steps, kind = _where(input, where)
     need_where = need_where and input.numel() > 0
     shapes = [shape_of(x) for x in (grad, input, input if to_input is None else to_input)]
-    plan = make_plan(grad.shape[0], input.shape[1], SUPPORT[mode] ** ndim, shapes, shapes[0], steps if kind == 0 else ())
+    plan = make_plan(grad.shape[0], input.shape[1], SUPPORT[mode] ** ndim, shapes, shapes[0], steps if kind == 0 else (), 512)
     arithmetic = torch.float64 if torch.float64 in (input.dtype, where.dtype) else torch.float32
     fixed = to_input is not None and torch.are_deterministic_algorithms_enabled()
     sums = torch.zeros_like(to_input, dtype=torch.int64 if fixed else arithmetic) if to_input is not None else input

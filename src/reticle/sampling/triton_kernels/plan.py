@@ -53,10 +53,15 @@ def grid_strides(grid: Tensor) -> tuple[int, ...]:
     return steps[0], *[0] * missing, *steps[1:]
 
 
-def make_plan(batch: int, channels: int, taps: int, shapes: Sequence[Shape], output: Shape, grid: Sequence[int]) -> Plan:
-    """Cut ``output`` into tiles; ``shapes`` are the tensors with channels, ``grid`` the strides of one that is given."""
+def make_plan(
+    batch: int, channels: int, taps: int, shapes: Sequence[Shape], output: Shape, grid: Sequence[int], values: int
+) -> Plan:
+    """Cut ``output`` into tiles; ``shapes`` are the tensors with channels, ``grid`` the strides of one that is given.
+
+    A tile has some ``values`` values, fewer where each needs many taps: what a program keeps in registers.
+    """
     last = all(shape.stride[1] == 1 for shape in shapes[:2]) and channels > 1
-    lanes, points = _block(channels, taps, last)
+    lanes, points = _block(channels, taps, last, values)
     tile_x = _columns(output.size, points)
     tiles_x, tiles_y = triton.cdiv(output.size[2], tile_x), triton.cdiv(output.size[1], points // tile_x)
     tiles = output.size[0] * tiles_x * tiles_y
@@ -73,13 +78,14 @@ def make_plan(batch: int, channels: int, taps: int, shapes: Sequence[Shape], out
     return Plan(batch * groups * tiles, groups, tiles if work else 0, (channels, chunk, groups, tiles_x, tiles_y), options)
 
 
-def _block(channels: int, taps: int, last: bool) -> tuple[int, int]:
-    """Channels and points of a tile: some 1024 values, fewer where each needs many taps."""
+def _block(channels: int, taps: int, last: bool, values: int) -> tuple[int, int]:
+    """Channels and points of a tile."""
+    values = values if taps <= 8 else values // 2
     if last:
         lanes = next(n for n in (64, 32, 16, 8, 4, 2) if triton.cdiv(channels, n) * n <= 1.25 * channels or n == 2)
-        return lanes, max(1024 // lanes, 16) if taps <= 8 else max(512 // lanes, 16)
-    lanes = min(triton.next_power_of_2(max(channels, 1)), 4 if taps <= 4 else 2 if taps <= 16 else 1)
-    return lanes, 256 if taps <= 16 else 128
+        return lanes, max(values // lanes, 8)
+    lanes = min(triton.next_power_of_2(max(channels, 1)), 4 if taps <= 8 else 2)
+    return lanes, max(min(values // lanes, 256), 128)
 
 
 def _columns(size: Sequence[int], points: int) -> int:

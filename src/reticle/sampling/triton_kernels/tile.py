@@ -65,7 +65,7 @@ def ordinary_of(where, NDIM: tl.constexpr, KIND: tl.constexpr):
 
 
 @triton.jit
-def tap_at(cell_z, dead_z, size_z, tz: tl.constexpr, s_z, cell_y, dead_y, size_y, ty: tl.constexpr, s_y,
+def tap_at(cell_z, dead_z, size_z, tz, s_z, cell_y, dead_y, size_y, ty: tl.constexpr, s_y,
            cell_x, dead_x, size_x, tx: tl.constexpr, s_x,
            I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr):  # fmt: skip
     """Offset of the pixel that a tap reads, always inside, and whether the tap is."""
@@ -95,7 +95,7 @@ def read(pointers, mask, present, fill, A: tl.constexpr, PADDING: tl.constexpr):
 
 
 @triton.jit
-def weight_of(fz, tz: tl.constexpr, fy, ty: tl.constexpr, fx, tx: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr):
+def weight_of(fz, tz, fy, ty: tl.constexpr, fx, tx: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr):
     """How much a tap counts."""
     w = weight(fx, tx, MODE)
     if MODE != NEAREST:
