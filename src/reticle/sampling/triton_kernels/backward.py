@@ -3,9 +3,9 @@
 import triton
 import triton.language as tl
 
-from .axis import BILINEAR, CONSTANT, NEAREST, slope, weight
+from .axis import BILINEAR, CONSTANT, NEAREST, slope, tap, weight
 from .place import AFFINE, GRID, divide, extent, is_visible, moved, target
-from .tile import ordinary_of, over_channels, over_points, place, read, tap_at, tile_of, weight_of
+from .tile import ordinary_of, over_channels, over_points, place, read, tile_of
 
 
 @triton.jit
@@ -55,40 +55,38 @@ def to_matrix(partial, matrix, gx, gy, gz, x, y, z, ox, oy, oz, zero, A: tl.cons
 
 
 @triton.jit
-def add_slopes(gx, gy, gz, v, fz, tz, fy, ty: tl.constexpr, fx, tx: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr):
-    """Add what a tap, ``v`` = its values times the gradient, says of the place."""
-    wx, wy, wz = weight(fx, tx, MODE), weight(fy, ty, MODE), weight(fz, tz, MODE)
-    if NDIM == 1:
-        gx += v * slope(fx, tx, MODE)
-    elif NDIM == 2:
-        gx += v * (slope(fx, tx, MODE) * wy)
-        gy += v * (slope(fy, ty, MODE) * wx)
-    else:
-        gx += v * (slope(fx, tx, MODE) * wy * wz)
-        gy += v * (slope(fy, ty, MODE) * wx * wz)
-        gz += v * (slope(fz, tz, MODE) * wx * wy)
-    return gx, gy, gz
-
-
-@triton.jit
 def add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost,
               cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x,
               A: tl.constexpr, I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
               CORNERS: tl.constexpr, LAST: tl.constexpr, TO_INPUT: tl.constexpr, TO_WHERE: tl.constexpr, FIXED: tl.constexpr):  # fmt: skip
     """What the taps of plane ``tz`` say of the place; what is said of their pixels is added to memory."""
+    plane, in_plane = tap(cz, uz, iz, tz, S, PADDING, CORNERS) if NDIM > 2 else (cx, ux)
     for ty in tl.static_range(S if NDIM > 1 else 1):
+        row, in_row = tap(cy, uy, iy, ty, S, PADDING, CORNERS) if NDIM > 1 else (cx, ux)
+        from_row, to_row, w_row, y_row, z_row = row.to(I) * i_y, row.to(I) * t_y, weight(fy, ty, MODE), slope(fy, ty, MODE), fx
+        if NDIM > 2:
+            from_row, to_row, in_row = from_row + plane.to(I) * i_z, to_row + plane.to(I) * t_z, in_row & in_plane
+            wz, z_row = weight(fz, tz, MODE), w_row * slope(fz, tz, MODE)
+            w_row, y_row = w_row * wz, y_row * wz
         for tx in tl.static_range(S):
+            pixel, present = tap(cx, ux, ix, tx, S, PADDING, CORNERS)
+            at, to, wx = pixel.to(I) * i_x, pixel.to(I) * t_x, weight(fx, tx, MODE)
+            w, x_row = wx, slope(fx, tx, MODE)
+            if NDIM > 1:
+                at, to, present, w, x_row = at + from_row, to + to_row, present & in_row, wx * w_row, x_row * w_row
             if TO_INPUT:
-                offset, present = tap_at(cz, uz, iz, tz, t_z, cy, uy, iy, ty, t_y, cx, ux, ix, tx, t_x, I, S, NDIM, PADDING, CORNERS)
-                more = scaled * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
+                more = scaled * over_channels(w, LAST)
                 more = tl.floor(more + 0.5).to(tl.int64) if FIXED else more
                 adds = wanted & over_channels(present, LAST) if PADDING <= CONSTANT else wanted
-                tl.atomic_add(adds_to + over_channels(offset, LAST), more, mask=adds, sem="relaxed")
+                tl.atomic_add(adds_to + over_channels(to, LAST), more, mask=adds, sem="relaxed")
             if TO_WHERE and MODE != NEAREST:
-                offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
-                value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
+                value = read(pixels + over_channels(at, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
                 v = tl.sum(g * value, axis=1 if LAST else 0)
-                gx, gy, gz = add_slopes(gx, gy, gz, v, fz, tz, fy, ty, fx, tx, NDIM, MODE)
+                gx += v * x_row
+                if NDIM > 1:
+                    gy += v * (wx * y_row)
+                if NDIM > 2:
+                    gz += v * (wx * z_row)
     return gx, gy, gz
 
 

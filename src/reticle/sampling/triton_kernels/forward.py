@@ -3,9 +3,9 @@
 import triton
 import triton.language as tl
 
-from .axis import BILINEAR, CONSTANT, NEAREST
+from .axis import BILINEAR, CONSTANT, NEAREST, tap, weight
 from .place import GRID
-from .tile import ordinary_of, over_channels, over_points, place, read, tap_at, tile_of, weight_of
+from .tile import ordinary_of, over_channels, over_points, place, read, tile_of
 
 
 @triton.jit
@@ -26,11 +26,19 @@ def add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, 
               A: tl.constexpr, I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
               CORNERS: tl.constexpr, LAST: tl.constexpr):  # fmt: skip
     """``total`` and the taps of plane ``tz``."""
+    plane, in_plane = tap(cz, uz, iz, tz, S, PADDING, CORNERS) if NDIM > 2 else (cx, ux)
     for ty in tl.static_range(S if NDIM > 1 else 1):
+        row, in_row = tap(cy, uy, iy, ty, S, PADDING, CORNERS) if NDIM > 1 else (cx, ux)
+        row, w_row = row.to(I) * i_y, weight(fy, ty, MODE)
+        if NDIM > 2:
+            row, in_row, w_row = row + plane.to(I) * i_z, in_row & in_plane, w_row * weight(fz, tz, MODE)
         for tx in tl.static_range(S):
-            offset, present = tap_at(cz, uz, iz, tz, i_z, cy, uy, iy, ty, i_y, cx, ux, ix, tx, i_x, I, S, NDIM, PADDING, CORNERS)
+            pixel, present = tap(cx, ux, ix, tx, S, PADDING, CORNERS)
+            offset, w = pixel.to(I) * i_x, weight(fx, tx, MODE)
+            if NDIM > 1:
+                offset, present, w = offset + row, present & in_row, w * w_row
             value = read(pixels + over_channels(offset, LAST), wanted, over_channels(present, LAST), lost, A, PADDING)
-            total += value * over_channels(weight_of(fz, tz, fy, ty, fx, tx, NDIM, MODE), LAST)
+            total += value * over_channels(w, LAST)
     return total
 
 

@@ -7,7 +7,7 @@ the last axis is the one along which memory is contiguous.
 import triton
 import triton.language as tl
 
-from .axis import BORDER, CONSTANT, NEAREST, tap, weight
+from .axis import BORDER, CONSTANT
 from .place import GRID, is_ordinary, norm_of, place_norm, place_ordinary, target
 
 
@@ -65,24 +65,6 @@ def ordinary_of(where, NDIM: tl.constexpr, KIND: tl.constexpr):
 
 
 @triton.jit
-def tap_at(cell_z, dead_z, size_z, tz, s_z, cell_y, dead_y, size_y, ty: tl.constexpr, s_y,
-           cell_x, dead_x, size_x, tx: tl.constexpr, s_x,
-           I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr):  # fmt: skip
-    """Offset of the pixel that a tap reads, always inside, and whether the tap is."""
-    pixel, present = tap(cell_x, dead_x, size_x, tx, S, PADDING, CORNERS)
-    offset = pixel.to(I) * s_x
-    if NDIM > 1:
-        pixel, inside = tap(cell_y, dead_y, size_y, ty, S, PADDING, CORNERS)
-        offset += pixel.to(I) * s_y
-        present = present & inside
-    if NDIM > 2:
-        pixel, inside = tap(cell_z, dead_z, size_z, tz, S, PADDING, CORNERS)
-        offset += pixel.to(I) * s_z
-        present = present & inside
-    return offset, present
-
-
-@triton.jit
 def read(pointers, mask, present, fill, A: tl.constexpr, PADDING: tl.constexpr):
     """The values of a tap: of the image where it is inside, else the fill; 0 for points and channels that are not there."""
     if PADDING >= BORDER:
@@ -92,15 +74,3 @@ def read(pointers, mask, present, fill, A: tl.constexpr, PADDING: tl.constexpr):
         if PADDING == CONSTANT:
             values = tl.where(present, values, fill)
     return values
-
-
-@triton.jit
-def weight_of(fz, tz, fy, ty: tl.constexpr, fx, tx: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr):
-    """How much a tap counts."""
-    w = weight(fx, tx, MODE)
-    if MODE != NEAREST:
-        if NDIM > 1:
-            w *= weight(fy, ty, MODE)
-        if NDIM > 2:
-            w *= weight(fz, tz, MODE)
-    return w
