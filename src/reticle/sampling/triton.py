@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from .native_rules import MODES, PADDING_MODES, new_output, register, run
+from .native_rules import MODES, PADDING_MODES, new_like, new_output, register, run
 
 if TYPE_CHECKING:
     from .backends import Spec
@@ -23,17 +23,20 @@ _PADDING_IDS = {name: i for i, name in enumerate(PADDING_MODES)}
 # Triton's own switch: kernels are then run by an interpreter in Python, for tests, on tensors of the CPU
 INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
-_HOW = "int mode, int padding, bool align_corners, Tensor? fill"
+_HOW = "int mode_id, int padding_id, bool align_corners, Tensor? fill"
 _LIBRARY = torch.library.Library("reticle", "FRAGMENT")
 _known: dict[str, str | None] = {}
 
 
-@torch.compiler.assume_constant_result
 def why_not() -> str | None:
     """Import the kernels, once; None, or in words why there are none. Nothing is raised or printed."""
     if "reason" not in _known:
         _known["reason"] = _load()
     return _known["reason"]
+
+
+# the compiler is to ask, not to trace: torch.compiler.assume_constant_result, which would load the compiler here
+why_not.__dict__["_dynamo_marked_constant"] = True
 
 
 def _load() -> str | None:
@@ -119,7 +122,6 @@ def _grid_sample(input, grid, mode, padding, align_corners, fill):
 
 
 def _backward(grad, input, where, mode, padding, align_corners, fill, need_input, need_where):
-    from .native_rules import new_like
     from .triton_kernels import launch
 
     to_input = new_like(input, input.shape) if need_input else None

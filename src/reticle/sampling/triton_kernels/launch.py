@@ -43,7 +43,6 @@ def gradients(
     """The gradients to ``input``, laid out as ``to_input`` if that is given, and to ``where`` if that is needed."""
     ndim, where_shape, dtype = input.ndim - 2, where.shape, where.dtype
     where, steps, kind = _where(input, where)
-    need_where = need_where and input.numel() > 0
     shapes = [shape_of(x) for x in (grad, input, input if to_input is None else to_input)]
     plan = make_plan(grad.shape[0], input.shape[1], SUPPORT[mode] ** ndim, shapes, shapes[0], steps if kind == 0 else (), 512)
     arithmetic = torch.float64 if torch.float64 in (input.dtype, where.dtype) else torch.float32

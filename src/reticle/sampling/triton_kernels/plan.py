@@ -83,7 +83,7 @@ def _block(channels: int, taps: int, last: bool, values: int) -> tuple[int, int]
     values = values if taps <= 8 else values // 2
     if last:
         lanes = next(n for n in (64, 32, 16, 8, 4, 2) if triton.cdiv(channels, n) * n <= 1.25 * channels or n == 2)
-        return lanes, max(values // lanes, 8)
+        return lanes, max(values // 2 // lanes, 8)
     lanes = min(triton.next_power_of_2(max(channels, 1)), 4 if taps <= 8 else 2)
     return lanes, max(min(values // lanes, 256), 128)
 
