@@ -69,7 +69,10 @@ def measured(part: Callable[[Suite | None], str], device: str = "cpu") -> Callab
 TABLES: dict[str, Callable[[], str]] = {
     **{"transforms": transforms, "modes": modes, "paper": paper, "experiments": experiments, "cases": bench.cases},
     **{"speed": measured(bench.short), "everybody": measured(bench.full), "losses": measured(bench.losses)},
-    **{f"gpu_{name}": measured(getattr(bench, part), "cuda") for name, part in (("speed", "full"), ("memory", "memory"), ("machine", "machine"))},
+    **{
+        f"gpu_{name}": measured(getattr(bench, part), "cuda")
+        for name, part in (("speed", "full"), ("memory", "memory"), ("machine", "machine"))
+    },
     **{"memory": measured(bench.memory), "machine": measured(bench.machine), "refusals": measured(bench.refusals)},
 }
 

@@ -222,7 +222,10 @@ def test_whole_numbers_keep_what_floating_ones_cannot(device, deterministic):
 @pytest.mark.gpu
 def test_deterministic_gradients_are_the_same_from_run_to_run(device, deterministic):
     image = torch.randn(4, 3, 61, 67, device=device)
-    grid, matrix = torch.rand(4, 59, 71, 2, device=device) * 2 - 1, torch.eye(2, 3, device=device) * 0.1 + torch.zeros(4, 2, 3, device=device)
+    grid, matrix = (
+        torch.rand(4, 59, 71, 2, device=device) * 2 - 1,
+        torch.eye(2, 3, device=device) * 0.1 + torch.zeros(4, 2, 3, device=device),
+    )
     for where in (grid, matrix):
         results = []
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""What of the sampler for GPUs can be shown on a machine without one: its arithmetic by an interpreter, its kernels compiled, its absence."""
+"""What of the sampler for GPUs can be shown without one: its arithmetic by an interpreter, its kernels compiled, its absence."""
 
 import importlib.util
 import os
@@ -52,13 +52,13 @@ def build(kernel, pointers, lanes, unit, capability, **constants):
     built = triton.compile(ASTSource(kernel, signature, values), target=GPUTarget("cuda", capability, 32), options={"num_warps": 4})
     return "cubin" in built.asm
 
-how = dict(MODE=1, A=tl.float32, I=tl.int32, TX=16)
+how = dict(MODE=1, A=tl.float32, W=tl.int32, TX=16)
 f, b = dict(input="*fp32", where="*fp32", fill="*fp32", output="*fp32"), dict(grad="*bf16", input="*bf16", where="*fp32", fill="*fp32")
 plane = dict(how, NDIM=2, PADDING=0, CORNERS=False, KIND=1, N=256, CB=4, LAST=False)
 volume = dict(how, NDIM=3, PADDING=3, CORNERS=True, KIND=2, N=32, CB=16, LAST=True)
 assert build(forward, f, 4, ("i_x", "o_x"), 80, **plane, SOFT=False)
 assert build(forward, f, 16, ("i_c", "o_c"), 90, **volume, SOFT=False)
-assert build(forward, f, 16, (), 80, **{**plane, "KIND": 0, "PADDING": 4, "CORNERS": True, "MODE": 3, "I": tl.int64}, SOFT=False)
+assert build(forward, f, 16, (), 80, **{**plane, "KIND": 0, "PADDING": 4, "CORNERS": True, "MODE": 3, "W": tl.int64}, SOFT=False)
 sums = dict(scale="*fp32", grad_input="*fp32", grad_where="*fp32")
 assert build(backward, b | sums, 4, ("g_x", "i_x", "t_x"), 80, **plane, TO_INPUT=True, TO_WHERE=True, FIXED=False)
 whole = dict(sums, grad_input="*i64")

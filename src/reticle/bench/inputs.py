@@ -46,7 +46,9 @@ class Problem:
 
     def pixels(self, where: Tensor) -> Tensor:
         """The points that are read, ``(B, *out, D)`` in pixels of the input, ``(x, y[, z])``; float64, differentiable."""
-        grid = apply_matrix(where, base_grid(self.case.size, dtype=torch.float64, device=where.device)) if self.is_matrix else where.double()
+        grid = (
+            apply_matrix(where, base_grid(self.case.size, dtype=torch.float64, device=where.device)) if self.is_matrix else where.double()
+        )
         sizes = torch.tensor(self.case.input[:1:-1], dtype=torch.float64, device=where.device)
         return grid * (sizes / 2) + (sizes - 1) / 2
 

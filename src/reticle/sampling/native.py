@@ -90,4 +90,3 @@ def warp_native(
     """The sample under a matrix; no grid is stored."""
     how = (output_size, _MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners)
     return run("warp", input, matrix, how, fill, out)
-

@@ -1,4 +1,4 @@
-"""What must torch know of the operators of our own, compiled or in Triton? Shapes, gradients of every order, and how to run over a batch of calls.
+"""What must torch know of our own operators, compiled or in Triton? Shapes, gradients of every order, how to run over a batch of calls.
 
 ``where`` stands for a matrix or a grid, ``how`` for what lies between the tensors: the output size (of a warp), mode, padding, corners.
 """

@@ -1,4 +1,4 @@
-"""The sampler for GPUs, in Triton: can it be had here, what does it take, and what must torch know of it? The kernels are in ``triton_kernels/``.
+"""The sampler for GPUs, in Triton: is it here, what does it take, and how is it called? Its arithmetic is in ``triton_kernels/``.
 
 ``triton`` is imported when the first call on a GPU arrives. Where it is missing, nothing else changes.
 """
@@ -137,7 +137,9 @@ def _define() -> None:
     ):
         _LIBRARY.define(f"{name}(Tensor input, Tensor {where}, {size}{_HOW}) -> Tensor")
         _LIBRARY.define(f"{name}_into(Tensor input, Tensor {where}, {_HOW}, Tensor(a!) output) -> ()")
-        _LIBRARY.define(f"{name}_backward(Tensor grad, Tensor input, Tensor {where}, {_HOW}, bool need_input, bool need_where) -> (Tensor, Tensor)")
+        _LIBRARY.define(
+            f"{name}_backward(Tensor grad, Tensor input, Tensor {where}, {_HOW}, bool need_input, bool need_where) -> (Tensor, Tensor)"
+        )
         for end, implementation in (("", function), ("_into", _forward_into), ("_backward", _backward)):
             _LIBRARY.impl(name + end, implementation, DEVICE.upper())
         register(name)

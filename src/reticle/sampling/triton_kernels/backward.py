@@ -57,20 +57,20 @@ def to_matrix(partial, matrix, gx, gy, gz, x, y, z, ox, oy, oz, zero, A: tl.cons
 @triton.jit
 def add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost,
               cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x,
-              A: tl.constexpr, I: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
+              A: tl.constexpr, W: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
               CORNERS: tl.constexpr, LAST: tl.constexpr, TO_INPUT: tl.constexpr, TO_WHERE: tl.constexpr, FIXED: tl.constexpr):  # fmt: skip
     """What the taps of plane ``tz`` say of the place; what is said of their pixels is added to memory."""
     plane, in_plane = tap(cz, uz, iz, tz, S, PADDING, CORNERS) if NDIM > 2 else (cx, ux)
     for ty in tl.static_range(S if NDIM > 1 else 1):
         row, in_row = tap(cy, uy, iy, ty, S, PADDING, CORNERS) if NDIM > 1 else (cx, ux)
-        from_row, to_row, w_row, y_row, z_row = row.to(I) * i_y, row.to(I) * t_y, weight(fy, ty, MODE), slope(fy, ty, MODE), fx
+        from_row, to_row, w_row, y_row, z_row = row.to(W) * i_y, row.to(W) * t_y, weight(fy, ty, MODE), slope(fy, ty, MODE), fx
         if NDIM > 2:
-            from_row, to_row, in_row = from_row + plane.to(I) * i_z, to_row + plane.to(I) * t_z, in_row & in_plane
+            from_row, to_row, in_row = from_row + plane.to(W) * i_z, to_row + plane.to(W) * t_z, in_row & in_plane
             wz, z_row = weight(fz, tz, MODE), w_row * slope(fz, tz, MODE)
             w_row, y_row = w_row * wz, y_row * wz
         for tx in tl.static_range(S):
             pixel, present = tap(cx, ux, ix, tx, S, PADDING, CORNERS)
-            at, to, wx = pixel.to(I) * i_x, pixel.to(I) * t_x, weight(fx, tx, MODE)
+            at, to, wx = pixel.to(W) * i_x, pixel.to(W) * t_x, weight(fx, tx, MODE)
             w, x_row = wx, slope(fx, tx, MODE)
             if NDIM > 1:
                 at, to, present, w, x_row = at + from_row, to + to_row, present & in_row, wx * w_row, x_row * w_row
@@ -120,26 +120,29 @@ def backward(grad, input, where, fill, scale, grad_input, grad_where,
              zero, channels, chunk, groups, tiles_x, tiles_y, iz, iy, ix, oz, oy, ox,
              g_b, g_c, g_z, g_y, g_x, i_b, i_c, i_z, i_y, i_x, t_b, t_c, t_z, t_y, t_x, w_b, w_z, w_y, w_x, w_d, s_b,
              NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr, KIND: tl.constexpr,
-             A: tl.constexpr, I: tl.constexpr, TX: tl.constexpr, N: tl.constexpr, CB: tl.constexpr, LAST: tl.constexpr,
+             A: tl.constexpr, W: tl.constexpr, TX: tl.constexpr, N: tl.constexpr, CB: tl.constexpr, LAST: tl.constexpr,
              TO_INPUT: tl.constexpr, TO_WHERE: tl.constexpr, FIXED: tl.constexpr):  # fmt: skip
-    """Adds to ``grad_input``, in floating or, with ``scale``, fixed point; writes the slopes of each point, or sums for each tile's matrix."""
+    """Adds to ``grad_input``, in floating or fixed point; writes the slopes of each point, or what they say of the matrix of a tile."""
     b, group, x0, y0, z, tile = tile_of(oz, tiles_x, tiles_y, groups, TX, N // TX)
     n = tl.arange(0, N)
     dx, dy = n % TX, n // TX
     x, y = x0 + dx, y0 + dy
     mask = (x < ox) & (y < oy)
     where += b.to(tl.int64) * w_b
-    at = z.to(tl.int64) * w_z + (y.to(I) * w_y + x.to(I) * w_x) if KIND == GRID else x
+    at = z.to(tl.int64) * w_z + (y.to(W) * w_y + x.to(W) * w_x) if KIND == GRID else x
     easy = ordinary_of(where, NDIM, KIND)
     S: tl.constexpr = 1 if MODE == NEAREST else (2 if MODE == BILINEAR else 4)
-    cx, fx, ux = place(where, at, mask, easy, 0, ix, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero, A, NDIM, MODE, PADDING, CORNERS, KIND)
+    cx, fx, ux = place(where, at, mask, easy, 0, ix, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
+                       A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
     cy, fy, uy, cz, fz, uz = cx, fx, ux, cx, fx, ux
     if NDIM > 1:
-        cy, fy, uy = place(where, at, mask, easy, 1, iy, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero, A, NDIM, MODE, PADDING, CORNERS, KIND)
+        cy, fy, uy = place(where, at, mask, easy, 1, iy, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
+                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
     if NDIM > 2:
-        cz, fz, uz = place(where, at, mask, easy, 2, iz, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero, A, NDIM, MODE, PADDING, CORNERS, KIND)
+        cz, fz, uz = place(where, at, mask, easy, 2, iz, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
+                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
     lanes = tl.arange(0, CB)
-    grad_at = over_channels(y.to(I) * g_y + x.to(I) * g_x, LAST)
+    grad_at = over_channels(y.to(W) * g_y + x.to(W) * g_x, LAST)
     input += b.to(tl.int64) * i_b
     grad += b.to(tl.int64) * g_b + z.to(tl.int64) * g_z
     grad_input += b.to(tl.int64) * t_b
@@ -148,9 +151,9 @@ def backward(grad, input, where, fill, scale, grad_input, grad_where,
     for c in range(first, tl.minimum(first + chunk, channels), CB):
         there = c + lanes < channels
         wanted = over_channels(mask, LAST) & over_points(there, LAST)
-        pixels = input + tl.cast(c, tl.int64) * i_c + over_points(lanes.to(I) * i_c, LAST)
-        adds_to = grad_input + tl.cast(c, tl.int64) * t_c + over_points(lanes.to(I) * t_c, LAST)
-        g = tl.load(grad + tl.cast(c, tl.int64) * g_c + over_points(lanes.to(I) * g_c, LAST) + grad_at, wanted, other=0).to(A)
+        pixels = input + tl.cast(c, tl.int64) * i_c + over_points(lanes.to(W) * i_c, LAST)
+        adds_to = grad_input + tl.cast(c, tl.int64) * t_c + over_points(lanes.to(W) * t_c, LAST)
+        g = tl.load(grad + tl.cast(c, tl.int64) * g_c + over_points(lanes.to(W) * g_c, LAST) + grad_at, wanted, other=0).to(A)
         lost = over_points(tl.load(fill + c + lanes, there, other=0).to(A), LAST) if PADDING == CONSTANT else 0.0
         scaled = g
         if FIXED:
@@ -158,14 +161,14 @@ def backward(grad, input, where, fill, scale, grad_input, grad_where,
             scaled = tl.where(by > 0, g, 0) * by
         if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
             for tz in range(S):
-                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y,
-                                       t_y, cx, fx, ux, ix, i_x, t_x, A, I, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT, TO_WHERE,
-                                       FIXED)  # fmt: skip
+                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy,
+                                       iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT,
+                                       TO_WHERE, FIXED)  # fmt: skip
         else:
             for tz in tl.static_range(S if NDIM > 2 else 1):
-                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy, iy, i_y,
-                                       t_y, cx, fx, ux, ix, i_x, t_x, A, I, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT, TO_WHERE,
-                                       FIXED)  # fmt: skip
+                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy,
+                                       iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT,
+                                       TO_WHERE, FIXED)  # fmt: skip
     if TO_WHERE:
-        write_slopes(grad_where, where, gx, gy, gz, ux, uy, uz, mask, b, group, groups, tiles_x, tiles_y, tile, x, y, z, iz, iy, ix, oz, oy, ox,
-                     zero, A, NDIM, CORNERS, KIND)  # fmt: skip
+        write_slopes(grad_where, where, gx, gy, gz, ux, uy, uz, mask, b, group, groups, tiles_x, tiles_y, tile, x, y, z, iz, iy, ix,
+                     oz, oy, ox, zero, A, NDIM, CORNERS, KIND)  # fmt: skip

@@ -116,10 +116,13 @@ def _fixed_point(grad: Tensor, input: Tensor, dtype: torch.dtype) -> tuple[Tenso
     bits = 62 - int(points * WEIGHTS + 1).bit_length()
     lowest = -60 if dtype == torch.float32 else -900
     exponent = torch.frexp(largest.nan_to_num(0, 0, 0)).exponent.clamp(min=lowest)
-    one, finite = torch.ones_like(largest), largest.isfinite()
-    scale = torch.where(finite, torch.ldexp(one, bits - exponent), 0)
-    undo = torch.where(finite, torch.ldexp(one.double(), exponent - bits), torch.nan)
-    return scale, undo
+    finite = largest.isfinite()
+    return torch.where(finite, _power_of_2(bits - exponent).to(dtype), 0), torch.where(finite, _power_of_2(exponent - bits), torch.nan)
+
+
+def _power_of_2(exponent: Tensor) -> Tensor:
+    """In double; ``torch.ldexp`` is a power that a GPU may round."""
+    return ((exponent.long() + 1023) << 52).view(torch.float64)
 
 
 def _floating(sums: Tensor, undo: Tensor, dtype: torch.dtype) -> Tensor:

@@ -53,9 +53,7 @@ def grid_strides(grid: Tensor) -> tuple[int, ...]:
     return steps[0], *[0] * missing, *steps[1:]
 
 
-def make_plan(
-    batch: int, channels: int, taps: int, shapes: Sequence[Shape], output: Shape, grid: Sequence[int], values: int
-) -> Plan:
+def make_plan(batch: int, channels: int, taps: int, shapes: Sequence[Shape], output: Shape, grid: Sequence[int], values: int) -> Plan:
     """Cut ``output`` into tiles; ``shapes`` are the tensors with channels, ``grid`` the strides of one that is given.
 
     A tile has some ``values`` values, fewer where each needs many taps: what a program keeps in registers.
@@ -74,7 +72,7 @@ def make_plan(
         reach.append(sum(abs(step) * (n - 1) for n, step in zip((*output.size, 3), grid[1:], strict=True)))
     index = tl.int32 if max(reach) < LIMIT else tl.int64
     work = batch > 0 and channels > 0 and tiles > 0
-    options = {"I": index, "TX": tile_x, "N": points, "CB": lanes, "LAST": last, "num_warps": 4}
+    options = {"W": index, "TX": tile_x, "N": points, "CB": lanes, "LAST": last, "num_warps": 4}
     return Plan(batch * groups * tiles, groups, tiles if work else 0, (channels, chunk, groups, tiles_x, tiles_y), options)
 
 

@@ -1,7 +1,7 @@
 """Which part of the work is a program's? A tile of output points of one sample, and some of its channels.
 
-Values of a tile are matrices: channels by points, or, where the channels of a pixel lie side by side (``LAST``), points by channels, so that
-the last axis is the one along which memory is contiguous.
+Values of a tile are matrices: channels by points, or, where the channels of a pixel lie side by side (``LAST``), points by channels: the
+last axis is the one along which memory is contiguous.
 """
 
 import triton
