@@ -41,7 +41,7 @@ def place(ndim, kind, align_corners=False, batch=1, dtype=torch.float64, device=
     size, out = SIZES[ndim]
     if kind == "grid":
         return off_kink_grid(batch, out, size, align_corners=align_corners, dtype=dtype).to(device)
-    matrix = torch.eye(ndim + 1) + 0.3 * torch.rand(batch, ndim + 1, ndim + 1)
+    matrix = 0.8 * torch.eye(ndim + 1) + 0.4 * (torch.rand(batch, ndim + 1, ndim + 1) - 0.5)
     return matrix[:, : ndim + (kind == "projective")].to(device, dtype)
 
 
@@ -170,8 +170,10 @@ def test_16_bit_results_are_those_of_float32_rounded(dtype, device):
     for where in (place(2, "grid", dtype=torch.float32), place(2, "affine", dtype=torch.float32), place(2, "affine", dtype=dtype)):
         got, want = both_ways(image, where, call), both_ways(image.float(), where.float(), call)
         assert [t.dtype for t in got] == [dtype, dtype, where.dtype]
-        for a, b in zip(got, want, strict=True):
-            torch.testing.assert_close(a, b.to(a.dtype), rtol=2 * torch.finfo(dtype).eps, atol=1e-3 if a is not got[0] else 0)
+        # on a GPU products are fused, or not, by what stands around them: a rare tie is rounded the other way
+        torch.testing.assert_close(got[0], want[0].to(dtype), rtol=torch.finfo(dtype).eps if device.type == "cuda" else 0, atol=0)
+        for a, b in zip(got[1:], want[1:], strict=True):
+            torch.testing.assert_close(a, b.to(a.dtype), rtol=2 * torch.finfo(dtype).eps, atol=1e-3)
 
 
 def test_bytes_are_rounded_half_to_even_and_clamped(device):
