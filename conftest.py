@@ -66,10 +66,6 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="needs --device cuda"))
-    reason = "needs TRITON_INTERPRET=1" if not collect_ignore_glob else "needs the module triton"
-    for item in items:
-        if "interpreter" in item.keywords and not INTERPRETED and not config.getoption("--device").startswith("cuda"):
-            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture

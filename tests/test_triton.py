@@ -3,6 +3,7 @@
 Here is what only this backend has. With TRITON_INTERPRET=1, or --device cuda, the tests of the sampler walk over its calls too.
 """
 
+import importlib.util
 import itertools
 
 import pytest
@@ -11,7 +12,12 @@ from helpers import DEVICE, GRADIENT_TOL, TOL, off_kink_grid
 from torch.func import grad, vmap
 
 from reticle import Affine, Localizer, SpatialTransformer, explain, grid_sample, warp
+from reticle.sampling import triton as triton_backend
 
+if importlib.util.find_spec("triton") is None:
+    pytest.skip("needs the module triton", allow_module_level=True)
+if DEVICE != "cuda" and not triton_backend.INTERPRETED:
+    pytest.skip("needs a GPU (--device cuda) or Triton's interpreter (TRITON_INTERPRET=1)", allow_module_level=True)
 pytestmark = pytest.mark.interpreter
 MODES, PADDINGS = ("nearest", "bilinear", "bicubic", "bspline3"), ("zeros", "constant", "border", "reflection", "wrap")
 SIZES = {1: ((5,), (4,)), 2: ((4, 5), (3, 2)), 3: ((2, 3, 4), (2, 1, 3))}  # input, output

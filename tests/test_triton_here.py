@@ -45,7 +45,7 @@ from triton.compiler import ASTSource
 from reticle.sampling.triton_kernels.backward import backward
 from reticle.sampling.triton_kernels.forward import forward
 
-def build(kernel, pointers, lanes, unit, capability, **constants):
+def build(kernel, pointers, unit, capability, **constants):
     names = kernel.arg_names
     signature = dict.fromkeys(names, "i32") | pointers | dict.fromkeys([*constants, *unit], "constexpr")
     values = {(names.index(k),): v for k, v in (constants | dict.fromkeys(unit, 1)).items()}
@@ -56,13 +56,12 @@ how = dict(MODE=1, A=tl.float32, W=tl.int32, TX=16)
 f, b = dict(input="*fp32", where="*fp32", fill="*fp32", output="*fp32"), dict(grad="*bf16", input="*bf16", where="*fp32", fill="*fp32")
 plane = dict(how, NDIM=2, PADDING=0, CORNERS=False, KIND=1, N=256, CB=4, LAST=False)
 volume = dict(how, NDIM=3, PADDING=3, CORNERS=True, KIND=2, N=32, CB=16, LAST=True)
-assert build(forward, f, 4, ("i_x", "o_x"), 80, **plane, SOFT=False)
-assert build(forward, f, 16, ("i_c", "o_c"), 90, **volume, SOFT=False)
-assert build(forward, f, 16, (), 80, **{**plane, "KIND": 0, "PADDING": 4, "CORNERS": True, "MODE": 3, "W": tl.int64}, SOFT=False)
+assert build(forward, f, ("i_x", "o_x"), 80, **plane, SOFT=False)
+assert build(forward, f, (), 80, **{**plane, "KIND": 0, "PADDING": 4, "CORNERS": True, "MODE": 3, "W": tl.int64}, SOFT=False)
 sums = dict(scale="*fp32", grad_input="*fp32", grad_where="*fp32")
-assert build(backward, b | sums, 4, ("g_x", "i_x", "t_x"), 80, **plane, TO_INPUT=True, TO_WHERE=True, FIXED=False)
+assert build(backward, b | sums, ("g_x", "i_x", "t_x"), 80, **plane, TO_INPUT=True, TO_WHERE=True, FIXED=False)
 whole = dict(sums, grad_input="*i64")
-assert build(backward, b | whole, 16, ("g_c", "i_c", "t_c"), 90, **volume, TO_INPUT=True, TO_WHERE=True, FIXED=True)
+assert build(backward, b | whole, ("g_c", "i_c", "t_c"), 90, **volume, TO_INPUT=True, TO_WHERE=True, FIXED=True)
 """
 
 
