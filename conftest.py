@@ -1,5 +1,7 @@
 """What every test and every doctest gets: one device, fixed seeds, memory that shows when it is read before it is written."""
 
+import dataclasses
+import importlib.util
 import math
 import os
 import random
@@ -22,6 +24,36 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # the same examples in every run: a red test is red for everybody
 hypothesis.settings.register_profile("reticle", derandomize=True, database=None, deadline=None, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("reticle")
+
+
+# kernels cannot even be read without their module
+collect_ignore_glob = [] if importlib.util.find_spec("triton") else ["src/reticle/sampling/triton_kernels/*"]
+INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1" and not collect_ignore_glob
+
+
+def _quicken_the_interpreter():
+    """Triton's interpreter prepares its language anew for each function within a kernel, and checks each sum of integers by another."""
+    import triton.language as tl
+    from triton.runtime import interpreter
+
+    prepare = interpreter._patch_lang
+
+    def once(fn):
+        seen = [module for module in fn.__globals__.values() if module is tl or module is tl.core]
+        return prepare(fn) if any(tl.core.is_builtin(module.load) for module in seen) else interpreter._LangPatchScope()
+
+    interpreter._patch_lang = once
+    builder = interpreter.interpreter_builder
+    builder.options = dataclasses.replace(builder.options, sanitize_overflow=False)
+
+
+if INTERPRETED:
+    _quicken_the_interpreter()
+
+
+def pytest_configure(config):
+    # for what is parametrised when files are read, before any fixture
+    os.environ["RETICLE_TEST_DEVICE"] = torch.device(config.getoption("--device")).type
 
 
 def pytest_addoption(parser):

@@ -66,14 +66,18 @@ def signs() -> str:
     return table("moodstocks2015/") + "\n" + table("gtsrb/")
 
 
-def measured(part: Callable[[Suite | None], str]) -> Callable[[], str]:
-    """A table of the newest committed benchmark of the CPU."""
-    return lambda: part(bench.latest(RESULTS))
+def measured(part: Callable[[Suite | None], str], device: str = "cpu") -> Callable[[], str]:
+    """A table of the newest committed benchmark of a device."""
+    return lambda: part(bench.latest(RESULTS, device))
 
 
 TABLES: dict[str, Callable[[], str]] = {
     **{"transforms": transforms, "modes": modes, "paper": paper, "experiments": experiments, "signs": signs, "cases": bench.cases},
     **{"speed": measured(bench.short), "everybody": measured(bench.full), "losses": measured(bench.losses)},
+    **{
+        f"gpu_{name}": measured(getattr(bench, part), "cuda")
+        for name, part in (("speed", "full"), ("memory", "memory"), ("machine", "machine"))
+    },
     **{"memory": measured(bench.memory), "machine": measured(bench.machine), "refusals": measured(bench.refusals)},
 }
 

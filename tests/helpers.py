@@ -5,6 +5,7 @@ Nothing here uses the library's arithmetic: the oracle and the grids are written
 
 import itertools
 import math
+import os
 
 import torch
 from torch import Tensor
@@ -27,12 +28,15 @@ OUT = {1: (6,), 2: (2, 3), 3: (2, 1, 3)}
 # sizes whose pixel centres are exact in binary, in normalised coordinates
 EXACT = {(1, False): (8,), (2, False): (4, 8), (3, False): (4, 2, 8), (1, True): (5,), (2, True): (3, 5), (3, True): (3, 2, 5)}
 
+DEVICE = os.environ.get("RETICLE_TEST_DEVICE", "cpu")  # of --device
 CALLS = list(itertools.product(sorted(MODES), sorted(PADDING_MODES), (False, True)))
 
 
-def able(ndim: int = 2, dtype: torch.dtype = torch.float64, *, but: str | None = None) -> list[tuple[str, str, str, bool]]:
+def able(
+    ndim: int = 2, dtype: torch.dtype = torch.float64, *, but: str | None = None, device: str = DEVICE
+) -> list[tuple[str, str, str, bool]]:
     """What each backend does not refuse: (backend, mode, padding_mode, align_corners)."""
-    return [(b.name, *call) for b in BACKENDS if b.name != but for call in CALLS if b.refuses(Spec("cpu", dtype, ndim, *call)) is None]
+    return [(b.name, *call) for b in BACKENDS if b.name != but for call in CALLS if b.refuses(Spec(device, dtype, ndim, *call)) is None]
 
 
 def to_norm(pixel: Tensor, n: int, align_corners: bool) -> Tensor:

@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant("sampling/reference.py", "output.round().clamp(0, 255)", "output.clamp(0, 255)", "test_out.py"),
     Mutant("sampling/native_rules.py", "g.sum(1, keepdim=True) if one else g", "g", "test_native_transforms.py"),
     Mutant("sampling/native_rules.py", "how = (grad.shape[2:], *how)", "how = (input.shape[2:], *how)", "test_native_transforms.py"),
-    Mutant("sampling/native.py", "if forward_ad._current_level >= 0 or", "if", "test_native_transforms.py"),
+    Mutant("sampling/native_rules.py", "if forward_ad._current_level >= 0 or", "if", "test_native_transforms.py"),
     Mutant("sampling/output.py", "backend.writes and not any(", "backend.writes or any(", "test_out.py"),
     Mutant("bench/parity.py", "nan_to_num(math.inf)", "nan_to_num(0.0)", BENCH),
     Mutant("bench/parity.py", "wrong <= share", "wrong <= 0.5", BENCH),

@@ -8,7 +8,7 @@ from helpers import CALLS
 
 import reticle
 from reticle import MODES, Mode, explain, grid_sample, use_backend, warp
-from reticle.sampling import BACKENDS, Spec, native
+from reticle.sampling import BACKENDS, Spec, native, triton
 from reticle.sampling import backends as backends_module
 from reticle.sampling.backends import choose
 
@@ -16,7 +16,7 @@ IMAGE, GRID = torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 2, 2)
 SPEC = Spec("cpu", torch.float32, 2, "bilinear", "zeros", False)
 OWN = Mode(torch.ones_like, support=2)
 NAMES = [b.name for b in BACKENDS]
-KNOWN = "auto, native, aten, reference"
+KNOWN = "auto, native, triton, aten, reference"
 FIRST = "aten" if native.WHY_NOT else "native"
 FIRST_OF_ALL_MODES = "reference" if native.WHY_NOT else "native"
 
@@ -148,7 +148,8 @@ def test_explain_has_a_line_for_each_backend(mode, padding_mode, forced, aten):
     detail = "" if native.WHY_NOT else f" ({native.instruction_set()})"
     compiled = native.refuses(SPEC._replace(mode=mode)) or ("chosen" if chosen == "native" else "able") + detail
     aten = "chosen" if chosen == "aten" and aten == "able" else aten
-    want = f"native     {compiled}\naten       {aten}\nreference  {'chosen' if chosen == 'reference' else 'able'}"
+    kernels = triton.refuses(SPEC._replace(mode=mode)) or ("chosen" if chosen == "triton" else "able") + f" ({triton.version()})"
+    want = f"native     {compiled}\ntriton     {kernels}\naten       {aten}\nreference  {'chosen' if chosen == 'reference' else 'able'}"
     for grid_or_matrix in (GRID, torch.eye(2, 3)[None]):
         with use_backend(forced):
             assert explain(IMAGE, grid_or_matrix, mode, padding_mode) == want
@@ -168,6 +169,27 @@ def test_explain_has_a_line_for_each_backend(mode, padding_mode, forced, aten):
 )
 def test_native_lacks_little(change, why):
     assert native.lacks(SPEC._replace(**change)) == why
+
+
+@pytest.mark.skipif(triton.INTERPRETED, reason="interpreted, it computes on the CPU")
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"device": "cpu"}, "computes on GPUs, not on cpu"),
+        ({"device": "mps"}, "computes on GPUs, not on mps"),
+        ({"mode": "lanczos3"}, "has no lanczos3 mode"),
+        ({"mode": OWN}, "has no user-defined mode"),
+        ({"dtype": torch.complex64}, "has no torch.complex64"),
+        ({"learns_value": True}, "has no gradient to `value`"),
+    ],
+    ids=str,
+)
+def test_triton_lacks_little(change, why):
+    assert triton.lacks(SPEC._replace(device="cuda")._replace(**change)) == why
+    for ndim, dtype in itertools.product((1, 2, 3), (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8)):
+        for call in CALLS:
+            if call[0] not in ("lanczos3", "gaussian"):
+                assert triton.lacks(Spec("cuda", dtype, ndim, *call)) is None
 
 
 def test_native_takes_all_the_rest():

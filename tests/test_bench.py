@@ -37,6 +37,7 @@ SMALL = {
 }
 NO_GRADIENTS = ("opencv", "scipy", "simpleitk", "reticle_out")
 CANNOT_DO = {  # what others do not have; ours may grow
+    "compiled": set(SMALL),  # on a CPU
     "torch": {"bspline3", "bytes"},
     "torch_float32": {"bspline3"},
     "opencv": {"bspline3", "volume", "bfloat16"},

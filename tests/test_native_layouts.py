@@ -8,7 +8,7 @@ from reticle import grid_sample, warp
 from reticle.sampling import native
 
 pytestmark = pytest.mark.skipif(native.WHY_NOT is not None, reason=f"native {native.WHY_NOT}")
-CALLS = [call for name, *call in able(2, torch.float32) if name == "native"]
+CALLS = [call for name, *call in able(2, torch.float32, device="cpu") if name == "native"]
 FEW = [("bilinear", "zeros", False), ("bicubic", "reflection", True), ("nearest", "border", False), ("bspline3", "wrap", False)]
 LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 few = pytest.mark.parametrize("call", FEW, ids=str)

@@ -133,8 +133,8 @@ def test_mixed_dtypes_are_computed_in_the_wider_one(image_dtype, grid_dtype, dev
         output = grid_sample(image, grid, *call, value=0.5, backend=backend)
         want = grid_sample(image.double(), grid.double(), *call, value=0.5, backend=backend)
         assert output.dtype == image_dtype
-        # the compiled kernels have coordinates and weights in the wider one, and sums in at least that of the image
-        bound = TOL[image_dtype] if backend == "native" else {"rtol": 0, "atol": 0}
+        # compiled kernels have coordinates and weights in the wider one, and sums in at least that of the image
+        bound = TOL[image_dtype] if backend in ("native", "triton") else {"rtol": 0, "atol": 0}
         torch.testing.assert_close(output, want.to(image_dtype), **bound)
         assert [g.dtype for g in gradients(output, image, grid)] == [image_dtype, grid_dtype]
 
@@ -270,7 +270,7 @@ def test_16_bit_images_of_more_than_32767_pixels_are_right(size, dtype, device):
     )
 
 
-@pytest.mark.parametrize("backend", sorted({call[0] for call in able()}))
+@pytest.mark.parametrize("backend", sorted({call[0] for call in able(device="cpu")}))
 def test_results_do_not_depend_on_the_number_of_threads(backend):
     image, grid = torch.rand(4, 3, 32, 32, requires_grad=True), (torch.rand(4, 32, 32, 2) * 2 - 1).requires_grad_()
     before, results = torch.get_num_threads(), []

@@ -154,6 +154,7 @@ def bench(
     out: Out = None,
     add: bool = False,
     memory: bool = False,
+    device: str = "cpu",
 ) -> None:
     """Measure the sampler beside other libraries: parity first, then time. For a machine that has nothing else to do.
 
@@ -165,10 +166,11 @@ def bench(
         out: the JSON file; runs/bench/<suite>--<device>.json if not given.
         add: keep what the file has of other cases and threads, if it is of the same machine and code.
         memory: the memory that each call takes, too.
+        device: cpu, or cuda, which has cases of its own.
     """
     from .bench.command import measure
 
-    print(measure(cases, threads, peers, quick=quick, out=out, add=add, memory=memory))
+    print(measure(cases, threads, peers, quick=quick, out=out, add=add, memory=memory, device=device))
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

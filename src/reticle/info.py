@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from .sampling import MODES, PADDING_MODES, native
+from .sampling import MODES, PADDING_MODES, native, triton
 from .sampling.backends import BACKENDS, Spec
 from .training.machine import commit, hardware
 
@@ -19,12 +19,21 @@ def describe() -> str:
         f"processor {hardware(torch.device('cpu'))}, {torch.get_num_threads()} threads",
         f"gpu       {hardware(gpu) if gpu else 'none'}",
         f"native    {native.WHY_NOT or native.instruction_set()}",
+        f"triton    {_triton(gpu)}",
         "",
         "backend of 2-D images in float32, by mode and padding mode:",
     ]
     for mode in MODES:
         lines += _lines(mode, gpu or torch.device("cpu"))
     return "\n".join(lines)
+
+
+def _triton(gpu: torch.device | None) -> str:
+    """Its version, or why it computes nothing here."""
+    why = triton.why_not()
+    if why is None and gpu is None and not triton.INTERPRETED:
+        return f"{triton.version()}, has no GPU to compute on"
+    return why or triton.version()
 
 
 def _lines(mode: str, device: torch.device) -> list[str]:
@@ -37,7 +46,7 @@ def _lines(mode: str, device: torch.device) -> list[str]:
             why = backend.refuses(spec)
             if why is None:
                 break
-            if why != native.WHY_NOT:  # said once, above
+            if why not in (native.WHY_NOT, triton.why_not()) and not why.startswith("computes on "):  # said once, above, or plain to see
                 reasons.append(f"{backend.name} {why}")
         chosen.setdefault("; ".join([backend.name, *reasons]), []).append(padding_mode)
     return [f"  {mode:<10}{', '.join(paddings):<45}{text}" for text, paddings in chosen.items()]

@@ -1,6 +1,6 @@
 """Which calls are measured? Data only: a row here is a row of every table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -79,14 +79,25 @@ CASES = (
     Case("uint8", "bytes", IMAGES, ("torch_float32", "opencv"), dtype=torch.uint8, passes=(FORWARD,)),
     Case("overhead", "what a call costs", (1, 1, 16, 16), ALL, short=True),
 )
+_FOR_GPUS = ("a", "b1", "b2", "c1", "c2", "d", "e3")
+_ALL = (*CASES, Case("e3", "two volumes", (2, 1, 160, 192, 224), ("torch",)))
+GPU_CASES = tuple(
+    replace(case, name=case.name + end, dtype=dtype, peers=peers)
+    for case in _ALL
+    if case.name in _FOR_GPUS
+    for end, dtype, peers in (("", torch.float32, ("torch", "kornia", "compiled")), ("_bfloat16", torch.bfloat16, (*WIDE, "compiled")))
+)
 TINY = Case("tiny", "a trial of the benchmark itself", (2, 3, 9, 8), ("torch", "opencv"))  # not measured unless named
-KNOWN = {case.name: case for case in (*CASES, TINY)}
+_ON_CPU = {case.name: case for case in (*CASES, TINY)}
+ON_GPU = _ON_CPU | {case.name: case for case in GPU_CASES}
+KNOWN = ON_GPU | _ON_CPU
 
 
-def find_cases(names: str) -> tuple[Case, ...]:
-    """The cases of a list such as ``a,b1``; all of them for an empty one."""
+def find_cases(names: str, device: str = "cpu") -> tuple[Case, ...]:
+    """The cases of a list such as ``a,b1``; all of those for the device for an empty one."""
+    known, default = (KNOWN, CASES) if device == "cpu" else (ON_GPU, GPU_CASES)
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
-        if name not in KNOWN:
-            raise ValueError(f"bench: unknown case {name!r}. {suggest(name, KNOWN)}")
-    return tuple(KNOWN[name] for name in wanted) or CASES
+        if name not in known:
+            raise ValueError(f"bench: unknown case {name!r}. {suggest(name, known)}")
+    return tuple(known[name] for name in wanted) or default

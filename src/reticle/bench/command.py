@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,7 @@ from .results import Row, Suite, merged, read, write
 from .run import Options, check_threads, run
 
 CLEAR = "\r\x1b[K" if sys.stderr.isatty() else ""
-OUT = Path("runs", "bench", "sampler--cpu.json")
+OUT = Path("runs", "bench")
 
 
 def measure(
@@ -26,10 +27,14 @@ def measure(
     out: Path | None = None,
     add: bool = False,
     memory: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Measure, write after each case, print what was measured; return the file."""
-    wanted, options = find_cases(cases), Options(check_threads(threads), find_peers(peers), quick, memory)
-    file = out or OUT
+    check_device(device)
+    # on a GPU, threads of the CPU only start kernels
+    counts = check_threads(threads or "1" * (device != "cpu"))
+    wanted, options = find_cases(cases, device), Options(counts, find_peers(peers), quick, memory, device=device)
+    file = out or OUT / f"sampler--{device}.json"
     kept = read(file) if add and file.exists() else None
     done: Suite | None = None
     for case in wanted:
@@ -42,6 +47,14 @@ def measure(
     assert done is not None, "there is a case"
     print_table(done)
     return file
+
+
+def check_device(device: str) -> None:
+    """Raise unless it is one that is measured, and there."""
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"bench: `device` must be cpu or cuda; got {device!r}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("bench: `device` must be one that torch can use; got 'cuda'.\n  `reticle info` says what is here.")
 
 
 def print_table(suite: Suite) -> None:

@@ -42,17 +42,19 @@ class Problem:
         to_pixel[:-1, -1] = torch.tensor([(n - 1) / 2 for n in reversed(self.case.input[2:])])
         to_norm = torch.diag(torch.tensor([*(2 / n for n in reversed(self.case.size)), 1.0], dtype=torch.float64))
         to_norm[:-1, -1] = torch.tensor([1 / n - 1 for n in reversed(self.case.size)], dtype=torch.float64)
-        return to_pixel @ to_homogeneous(where.double()) @ to_norm
+        return to_pixel.to(where.device) @ to_homogeneous(where.double()) @ to_norm.to(where.device)
 
     def pixels(self, where: Tensor) -> Tensor:
         """The points that are read, ``(B, *out, D)`` in pixels of the input, ``(x, y[, z])``; float64, differentiable."""
-        grid = apply_matrix(where, base_grid(self.case.size, dtype=torch.float64)) if self.is_matrix else where.double()
-        sizes = torch.tensor(self.case.input[:1:-1], dtype=torch.float64)
+        grid = (
+            apply_matrix(where, base_grid(self.case.size, dtype=torch.float64, device=where.device)) if self.is_matrix else where.double()
+        )
+        sizes = torch.tensor(self.case.input[:1:-1], dtype=torch.float64, device=where.device)
         return grid * (sizes / 2) + (sizes - 1) / 2
 
 
-def make(case: Case, seed: int) -> Problem:
-    """The tensors of ``case``: the same for the same seed."""
+def make(case: Case, seed: int, device: str = "cpu") -> Problem:
+    """The tensors of ``case``: the same for the same seed, on whatever device."""
     random = torch.Generator().manual_seed(seed)
     where = WHERE[case.where](case, random).float()
     if case.dtype == torch.uint8:
@@ -60,7 +62,8 @@ def make(case: Case, seed: int) -> Problem:
     else:
         image = torch.randn(case.input, generator=random).to(case.dtype)
     cotangent = torch.randn(*case.input[:2], *case.size, generator=random).to(case.dtype) if BOTH in case.passes else None
-    return Problem(case, _laid_out(case, image), where, None if cotangent is None else _laid_out(case, cotangent))
+    image, where = _laid_out(case, image).to(device), where.to(device)
+    return Problem(case, image, where, None if cotangent is None else _laid_out(case, cotangent).to(device))
 
 
 def _laid_out(case: Case, tensor: Tensor) -> Tensor:

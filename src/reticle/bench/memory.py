@@ -11,11 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def peak_mib(call: Callable[[], Any]) -> float | None:
-    """MiB by which resident memory grew while ``call`` ran, its result included; None where the system does not tell."""
+def peak_mib(call: Callable[[], Any], device: str = "cpu") -> float | None:
+    """MiB by which memory grew while ``call`` ran, its result included; None where the system does not tell."""
+    if device != "cpu":
+        return _peak_of_gpu(call)
     if not RESET.exists():
         return None
     gc.collect()
@@ -29,6 +33,19 @@ def peak_mib(call: Callable[[], Any]) -> float | None:
     grown = _kib("VmHWM") - before
     del result
     return max(grown, 0) / 1024
+
+
+def _peak_of_gpu(call: Callable[[], Any]) -> float:
+    """By torch's own account: what its allocator gave away."""
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    result = call()
+    torch.cuda.synchronize()
+    grown = torch.cuda.max_memory_allocated() - before
+    del result
+    return grown / 2**20
 
 
 def _kib(name: str) -> int:

@@ -109,5 +109,5 @@ def _difference(what: str, got: Tensor, right: Tensor, tolerance: float, share: 
 def _inside(problem: Problem, output: Tensor) -> Tensor:
     """``(B, 1, *out)``: whether the point lies between the centres of the outermost pixels."""
     points = problem.pixels(problem.where)
-    last = torch.tensor(problem.case.input[:1:-1], dtype=points.dtype) - 1
+    last = torch.tensor(problem.case.input[:1:-1], dtype=points.dtype, device=points.device) - 1
     return ((points >= 0) & (points <= last)).all(-1)[:, None]

@@ -51,7 +51,7 @@ def reticle_out(problem: Problem) -> Contestant:
     sampler = warp if problem.is_matrix else grid_sample
     if "out" not in inspect.signature(sampler).parameters:
         raise NotImplementedError(f"reticle.{sampler.__name__} has no `out`")
-    out = torch.empty(*problem.case.input[:2], *problem.case.size, dtype=problem.case.dtype)
+    out = problem.input.new_empty(*problem.case.input[:2], *problem.case.size)
     return Contestant(lambda: _call(sampler, problem.input, problem.where, problem.case, out=out))
 
 
@@ -60,6 +60,16 @@ def pytorch(problem: Problem) -> Contestant:
     if not problem.input.dtype.is_floating_point:
         raise NotImplementedError("grid_sample takes no bytes")
     return differentiable(problem, _torch_read(problem, problem.input.dtype), lambda where: where.to(problem.input.dtype))
+
+
+def compiled(problem: Problem) -> Contestant:
+    """What one may hope for from the compiler: the same pair as one graph."""
+    if not problem.input.is_cuda:
+        raise NotImplementedError("is compared with on GPUs")
+    if not problem.input.dtype.is_floating_point:
+        raise NotImplementedError("grid_sample takes no bytes")
+    dtype = problem.input.dtype
+    return differentiable(problem, torch.compile(_torch_read(problem, dtype), fullgraph=True), lambda where: where.to(dtype))
 
 
 def torch_float32(problem: Problem) -> Contestant:
@@ -96,7 +106,7 @@ def interpol(problem: Problem) -> Contestant:
     how = {"interpolation": ORDERS[case.mode], "bound": {"zeros": "zero", "border": "replicate"}[case.padding_mode], "extrapolate": True}
     if not problem.is_matrix:
         return differentiable(problem, lambda x, g: library.grid_pull(x, g, **how), lambda g: problem.pixels(g).flip(-1).float())
-    points = library.identity_grid(case.size, dtype=torch.float32).flatten(0, -2)
+    points = library.identity_grid(case.size, dtype=torch.float32, device=problem.input.device).flatten(0, -2)
 
     def pull(x: Tensor, matrix: Tensor) -> Tensor:
         grid = points @ matrix[..., :-1].mT + matrix[:, None, :, -1]
@@ -114,7 +124,7 @@ def copy(problem: Problem) -> Contestant:
     case = problem.case
     read, written = problem.input.nbytes, math.prod((*case.input[:2], *case.size)) * problem.input.element_size()
     once, more = (read + written) // 2, (3 * read + 2 * written) // 2
-    a, b, c, d = (torch.full((n,), i, dtype=torch.uint8) for i, n in enumerate((once, once, more, more)))
+    a, b, c, d = (torch.full((n,), i, dtype=torch.uint8, device=problem.input.device) for i, n in enumerate((once, once, more, more)))
     backward = lambda: (c.copy_(d),)  # noqa: E731
     return Contestant(lambda: a.copy_(b), backward=backward, compared=False)
 
@@ -133,7 +143,7 @@ def _torch_read(problem: Problem, dtype: torch.dtype) -> Read:
     if not problem.is_projective:
         return lambda x, matrix: sample(x, F.affine_grid(matrix, [*case.input[:2], *case.size], False))
     # torch has no homographies: this is what one writes, the points being made before
-    base = base_grid(case.size, dtype=dtype)
+    base = base_grid(case.size, dtype=dtype, device=problem.input.device)
     points = torch.cat([base, torch.ones_like(base[..., :1])], dim=-1).flatten(0, -2)
 
     def project(x: Tensor, matrix: Tensor) -> Tensor:
@@ -146,6 +156,7 @@ def _torch_read(problem: Problem, dtype: torch.dtype) -> Read:
 PEERS: dict[str, Peer] = {
     "torch": Peer(pytorch, "affine_grid and grid_sample; grid_sample alone where the grid is given"),
     "torch_float32": Peer(torch_float32, "the same in float32, with the conversions"),
+    "compiled": Peer(compiled, "torch.compile of affine_grid and grid_sample"),
     "opencv": Peer(arrays.opencv, "warpAffine, warpPerspective, remap", "cv2", "opencv-python-headless", arrays.set_opencv_threads),
     "kornia": Peer(kornia, "warp_affine, warp_perspective", "kornia", "kornia"),
     "interpol": Peer(interpol, "a matrix product and grid_pull", "interpol", "torch-interpol"),

@@ -76,12 +76,12 @@ class Suite:
         return next((row for row in self.rows if row.key == (case, which, threads, peer)), None)
 
 
-def describe(rows: Sequence[Row], *, seed: int, quick: bool, load_before: float, seconds: float, date: str) -> Suite:
+def describe(rows: Sequence[Row], *, seed: int, quick: bool, load_before: float, seconds: float, date: str, device: str = "cpu") -> Suite:
     """``rows`` with everything that is to be said about this machine and this code."""
     return Suite(
         suite="sampler",
-        device="cpu",
-        processor=hardware(torch.device("cpu")),
+        device=device,
+        processor=hardware(torch.device(device)),
         cores=os.cpu_count() or 1,
         system=platform.system(),
         versions=versions(),

@@ -35,6 +35,7 @@ class Options(NamedTuple):
     quick: bool = False
     memory: bool = False
     seed: int = 0
+    device: str = "cpu"
 
 
 def run(cases: Sequence[Case], options: Options = Options(), tell: Callable[[Row], None] = lambda row: None) -> Suite:  # noqa: B008
@@ -49,7 +50,7 @@ def run(cases: Sequence[Case], options: Options = Options(), tell: Callable[[Row
                 rows.append(row)
     finally:
         set_threads(before, {row.peer for row in rows})
-    facts = {"seed": options.seed, "quick": options.quick, "date": date}
+    facts = {"seed": options.seed, "quick": options.quick, "date": date, "device": options.device}
     return describe(rows, load_before=load_before, seconds=round(time.perf_counter() - start, 1), **facts)  # type: ignore[arg-type]
 
 
@@ -78,7 +79,7 @@ Refused = dict[str, tuple[str, str]]
 def _rows(case: Case, options: Options) -> Iterator[Row]:
     names = dict.fromkeys(("reticle", *(options.peers or case.peers), "copy"))
     set_threads(max(options.threads), names)
-    problem = make(case, options.seed)
+    problem = make(case, options.seed, options.device)
     right = parity.truth(problem)
     for threads in options.threads:
         set_threads(threads, names)
@@ -113,11 +114,11 @@ def _measured(heat: Heat, contestants: dict[str, Contestant], refused: Refused) 
             refused[name] = fault
         else:
             calls[name] = call
-    timings = interleaved(calls, QUICK if heat.options.quick else FULL)
+    timings = interleaved(calls, QUICK if heat.options.quick else FULL, heat.options.device)
     facts = {"case": heat.problem.case.name, "which": heat.which, "threads": heat.threads}
     backend = _backend(heat.problem)
     for name, t in timings.items():
-        peak = peak_mib(calls[name]) if heat.options.memory else None
+        peak = peak_mib(calls[name], heat.options.device) if heat.options.memory else None
         numbers = {"median_ms": _digits(t.median * 1e3), "iqr_ms": _digits(t.iqr * 1e3), "rounds": t.rounds, "calls": t.calls}
         more = {"waited": _rounded(t.waited, 3), "peak_mib": _rounded(peak, 1), "backend": backend if name in OURS else None}
         yield Row(**facts, peer=name, state=MEASURED, **numbers, **more)  # type: ignore[arg-type]

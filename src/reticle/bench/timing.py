@@ -1,5 +1,6 @@
 """How long does a call take? Contestants take turns, round by round, so that a busy moment of the machine hits all of them alike.
 
+On a GPU its own events are the clock, and samples are longer, so that the time between calls is not what is measured.
 ``time.perf_counter``, not ``torch.utils.benchmark``: its timers measure one contestant to the end before the next one starts.
 """
 
@@ -9,6 +10,8 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+import torch
 
 Calls = Mapping[str, Callable[[], Any]]
 SAMPLE = 1e-3  # seconds that a sample lasts at least, by repeating the call: far above the clock's resolution
@@ -39,10 +42,11 @@ class Timing(NamedTuple):
     """The time that threads of this process waited for a core, as a share of the time measured: 0 on a quiet machine."""
 
 
-def interleaved(calls: Calls, budget: Budget = FULL) -> dict[str, Timing]:
+def interleaved(calls: Calls, budget: Budget = FULL, device: str = "cpu") -> dict[str, Timing]:
     """Time each of ``calls``, A B C A B C ...; each was called before, by the gate and to find out how often to repeat it."""
-    numbers = {name: _number(call) for name, call in calls.items()}
-    one_round = sum(_sample(call, numbers[name]) * numbers[name] for name, call in calls.items())
+    sample = _sample if device == "cpu" else _sample_of_gpu
+    numbers = {name: _number(call, sample) for name, call in calls.items()}
+    one_round = sum(sample(call, numbers[name]) * numbers[name] for name, call in calls.items())
     least = budget.least if one_round < 1 else budget.least_of_long
     rounds = min(max(round(budget.seconds / one_round), least), budget.most)
     samples: dict[str, list[float]] = {name: [] for name in calls}
@@ -52,9 +56,9 @@ def interleaved(calls: Calls, budget: Budget = FULL) -> dict[str, Timing]:
     try:
         for _ in range(rounds):
             for name, call in calls.items():
-                before = _waited()
-                samples[name].append(_sample(call, numbers[name]))
-                after = _waited()
+                before = _waited() if device == "cpu" else None
+                samples[name].append(sample(call, numbers[name]))
+                after = _waited() if device == "cpu" else None
                 waits[name].append(None if after is None or before is None else (after - before) / numbers[name])
     finally:
         if collecting:
@@ -68,10 +72,10 @@ def _timing(samples: list[float], waits: list[float | None], number: int) -> Tim
     return Timing(statistics.median(samples), _iqr(samples), len(samples), number, waited)
 
 
-def _number(call: Callable[[], Any]) -> int:
+def _number(call: Callable[[], Any], sample: Callable[[Callable[[], Any], int], float]) -> int:
     """How many calls make a sample."""
-    first = _sample(call, 1)
-    shortest = first if first > SAMPLE else min(_sample(call, 1) for _ in range(3))
+    first = sample(call, 1)
+    shortest = first if first > SAMPLE else min(sample(call, 1) for _ in range(3))
     return max(1, round(SAMPLE / shortest))
 
 
@@ -81,6 +85,18 @@ def _sample(call: Callable[[], Any], number: int) -> float:
     for _ in range(number):
         call()
     return (time.perf_counter() - start) / number
+
+
+def _sample_of_gpu(call: Callable[[], Any], number: int) -> float:
+    """Seconds per call between two events on the GPU, which is not waited for in between."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    for _ in range(number):
+        call()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3 / number
 
 
 def _iqr(samples: list[float]) -> float:

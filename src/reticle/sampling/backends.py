@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import aten, native
+from . import aten, native, triton
 from .modes import Mode, find_mode
 from .padding import PADDING_MODES
 from .reference import sample_reference
@@ -45,6 +45,7 @@ class Backend(NamedTuple):
 
 BACKENDS: tuple[Backend, ...] = (  # in order of preference
     Backend("native", native.refuses, native.sample_native, native.warp_native, writes=True, detail=native.instruction_set),
+    Backend("triton", triton.refuses, triton.sample_triton, triton.warp_triton, writes=True, detail=triton.version),
     Backend("aten", aten.refuses, aten.sample_aten),
     Backend("reference", lambda s: None, sample_reference),
 )
@@ -93,7 +94,7 @@ def explain(
 ) -> str:
     """One line per backend: ``chosen``, ``able``, or why it refuses such a call of ``grid_sample`` or ``warp``.
 
-    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3").split("\\n", 1)[1])
+    >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3").split("\\n", 2)[2])
     aten       has no lanczos3 mode
     reference  chosen
     """

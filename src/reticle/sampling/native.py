@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
-from torch._C import _AutoDispatchBelowAutograd
-from torch.autograd import forward_ad
 
-from . import native_rules
-from .native_rules import MODES, OPERATORS, PADDING_MODES, Sample, TransformedSample, composition
+from .native_rules import MODES, PADDING_MODES, register, run
 
 if TYPE_CHECKING:
     from .backends import Spec
@@ -35,7 +32,8 @@ def _load() -> str | None:
         torch.ops.load_library(library)
     except OSError as error:
         return f"cannot be loaded: {error}"
-    native_rules.register()
+    for name in ("warp", "grid_sample"):
+        register(name)
     return None
 
 
@@ -76,7 +74,7 @@ def sample_native(
     out: Tensor | None = None,
 ) -> Shaped[Tensor, "b c *out"]:
     """The sample at the points of a grid of any strides."""
-    return _run("grid_sample", input, grid, (_MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
+    return run("grid_sample", input, grid, (_MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
 
 
 def warp_native(
@@ -91,32 +89,4 @@ def warp_native(
 ) -> Shaped[Tensor, "b c *out"]:
     """The sample under a matrix; no grid is stored."""
     how = (output_size, _MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners)
-    return _run("warp", input, matrix, how, fill, out)
-
-
-def _run(name: str, input: Tensor, where: Tensor, how: tuple, fill: Tensor | None, out: Tensor | None) -> Tensor:
-    op = OPERATORS[name]
-    if where.dtype in (torch.float16, torch.bfloat16):
-        where = where.float()
-    if input.dtype == torch.uint8:
-        where = where.detach()  # whole numbers have no slope
-    if torch.compiler.is_compiling():
-        if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
-            # the compiler does not see the derivatives of an operator there
-            return composition(input, where, how, fill)
-        result = op.forward(input, where, *how, fill)  # its registered rules are traced
-        return result if out is None else out.copy_(result)
-    if out is not None:
-        op.into(input, where, *how[-3:], fill, out)
-        torch.autograd.graph.increment_version(out)
-        return out
-    # forward derivatives, and graphs of torch.jit, in which sizes are tensors: as torch's own operators
-    if forward_ad._current_level >= 0 or torch.jit.is_tracing():
-        return composition(input, where, how, fill)
-    if torch._C._are_functorch_transforms_active():
-        return TransformedSample.apply(name, input, where, how, fill)
-    if torch.is_grad_enabled() and (input.requires_grad or where.requires_grad):
-        return Sample.apply(name, input, where, how, fill)
-    # the operator's registered autograd is Python and costs more than a small warp; here it would do nothing
-    with _AutoDispatchBelowAutograd():
-        return op.forward(input, where, *how, fill)
+    return run("warp", input, matrix, how, fill, out)

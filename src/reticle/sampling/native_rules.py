@@ -1,4 +1,4 @@
-"""What must torch know of the compiled operators? Shapes, gradients of every order, and how to run over a batch of calls.
+"""What must torch know of our own operators, compiled or in Triton? Shapes, gradients of every order, how to run over a batch of calls.
 
 ``where`` stands for a matrix or a grid, ``how`` for what lies between the tensors: the output size (of a warp), mode, padding, corners.
 """
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._C import _AutoDispatchBelowAutograd
+from torch.autograd import forward_ad
 
 from ..grid import source_grid
 from .reference import sample_reference
@@ -29,21 +30,49 @@ class Operator(NamedTuple):
     """``(grad, input, where, mode, padding, align_corners, fill, need_input, need_where) -> (grad_input, grad_where)``"""
 
 
-OPERATORS: dict[str, Operator] = {}  # empty where there is no library
+OPERATORS: dict[str, Operator] = {}  # by what is there: each backend registers its own
 
 
-def register() -> None:
-    """Tell torch, once the library is loaded."""
+def register(name: str) -> None:
+    """Tell torch of the operator ``name``, once it is defined: of ``..warp``, from a matrix, or ``..grid_sample``, from a grid."""
     ops, library = torch.ops.reticle, torch.library
-    for name, fake in (("warp", _fake_warp), ("grid_sample", _fake_grid_sample)):
-        OPERATORS[name] = Operator(*(getattr(ops, name + end).default for end in ("", "_into", "_backward")))
-        library.register_fake(f"reticle::{name}", fake)
-        library.register_fake(f"reticle::{name}_into", lambda *args: None)
-        library.register_fake(f"reticle::{name}_backward", _fake_backward)
-        library.register_autograd(f"reticle::{name}", _backward_of(name), setup_context=_remember)
-        library.register_autograd(f"reticle::{name}_backward", _second_backward, setup_context=_remember_backward)
-        library.register_vmap(f"reticle::{name}", _vmap_of(name))
-        library.register_vmap(f"reticle::{name}_backward", _vmap_backward_of(name))
+    OPERATORS[name] = Operator(*(getattr(ops, name + end).default for end in ("", "_into", "_backward")))
+    library.register_fake(f"reticle::{name}", _fake_warp if name.endswith("warp") else _fake_grid_sample)
+    library.register_fake(f"reticle::{name}_into", lambda *args: None)
+    library.register_fake(f"reticle::{name}_backward", _fake_backward)
+    library.register_autograd(f"reticle::{name}", _backward_of(name), setup_context=_remember)
+    library.register_autograd(f"reticle::{name}_backward", _second_backward, setup_context=_remember_backward)
+    library.register_vmap(f"reticle::{name}", _vmap_of(name))
+    library.register_vmap(f"reticle::{name}_backward", _vmap_backward_of(name))
+
+
+def run(name: str, input: Tensor, where: Tensor, how: tuple, fill: Tensor | None, out: Tensor | None) -> Tensor:
+    """The shortest way into the operator ``name`` that the circumstances allow."""
+    op = OPERATORS[name]
+    if where.dtype in (torch.float16, torch.bfloat16):
+        where = where.float()
+    if input.dtype == torch.uint8:
+        where = where.detach()  # whole numbers have no slope
+    if torch.compiler.is_compiling():
+        if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
+            # the compiler does not see the derivatives of an operator there
+            return composition(input, where, how, fill)
+        result = op.forward(input, where, *how, fill)  # its registered rules are traced
+        return result if out is None else out.copy_(result)
+    if out is not None:
+        op.into(input, where, *how[-3:], fill, out)
+        torch.autograd.graph.increment_version(out)
+        return out
+    # forward derivatives, and graphs of torch.jit, in which sizes are tensors: as torch's own operators
+    if forward_ad._current_level >= 0 or torch.jit.is_tracing():
+        return composition(input, where, how, fill)
+    if torch._C._are_functorch_transforms_active():
+        return TransformedSample.apply(name, input, where, how, fill)
+    if torch.is_grad_enabled() and (input.requires_grad or where.requires_grad):
+        return Sample.apply(name, input, where, how, fill)
+    # the operator's registered autograd is Python and costs more than a small warp; here it would do nothing
+    with _AutoDispatchBelowAutograd():
+        return op.forward(input, where, *how, fill)
 
 
 def composition(input: Tensor, where: Tensor, how: Sequence[Any], fill: Tensor | None) -> Tensor:
@@ -54,23 +83,25 @@ def composition(input: Tensor, where: Tensor, how: Sequence[Any], fill: Tensor |
 
 
 def _fake_warp(input, matrix, output_size, mode, padding, align_corners, fill):
-    return _new(input, (_common(input, matrix), input.shape[1], *output_size))
+    return new_output(input, matrix, output_size)
 
 
 def _fake_grid_sample(input, grid, mode, padding, align_corners, fill):
-    return _new(input, (_common(input, grid), input.shape[1], *grid.shape[1:-1]))
+    return new_output(input, grid, grid.shape[1:-1])
 
 
 def _fake_backward(grad, input, where, mode, padding, align_corners, fill, need_input, need_where):
     grad_where = where.new_empty(where.shape if need_where else (0,), dtype=where.dtype)
-    return _new(input, input.shape) if need_input else input.new_empty(0), grad_where
+    return new_like(input, input.shape) if need_input else input.new_empty(0), grad_where
 
 
-def _common(input: Tensor, where: Tensor) -> int:
-    return where.shape[0] if input.shape[0] == 1 else input.shape[0]
+def new_output(input: Tensor, where: Tensor, size: Sequence[int]) -> Tensor:
+    """Memory for the output of ``size`` of a sample of ``input``."""
+    batch = where.shape[0] if input.shape[0] == 1 else input.shape[0]
+    return new_like(input, (batch, input.shape[1], *size))
 
 
-def _new(like: Tensor, size: Sequence[int]) -> Tensor:
+def new_like(like: Tensor, size: Sequence[int]) -> Tensor:
     """Memory as csrc/ops.cpp lays it out: the channels of a pixel side by side where those of ``like`` are."""
     channels = like.shape[1]
     if like.ndim > 3 and channels > 1 and like.stride(1) == 1 and all(step >= channels for step in like.stride()[2:]):
