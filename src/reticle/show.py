@@ -13,8 +13,8 @@ from .recipe import Recipe, load
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
 from .training.runs import Run
-from .training.snapshots import first_of_each
-from .viz import MOTIONS, Curve, Snapshot, View, evolution_frames, moving_frames, moving_images, save_curves, save_gif, window_picture
+from .training.snapshots import first_of_each, key_of
+from .viz import BOX, MOTIONS, Curve, Snapshot, View, evolution_frames, moving_frames, moving_images, save_curves, save_gif, window_picture
 
 FIRST, EACH, LAST, MOVING = 1200, 250, 3000, 90  # how long frames stay, in milliseconds
 
@@ -90,8 +90,19 @@ def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
     predictions = model(images).argmax(1)
     for hook in hooks:
         hook.remove()
-    warps = [(transformer.warp(images), transformer.align_corners) for transformer in reading]
-    return [View(warp.grid, warp.output, align_corners) for warp, align_corners in warps], predictions
+    return [_view(transformer, images) for transformer in reading], predictions
+
+
+def _view(transformer: SpatialTransformer, images: Tensor) -> View:
+    warp = transformer.warp(images)
+    if images.ndim == 5:
+        return _solid_view(transformer, warp.theta, warp.output.sum(2), images)
+    return View(warp.grid, warp.output, transformer.align_corners)
+
+
+def _solid_view(transformer: SpatialTransformer, theta: Tensor, output: Tensor, volumes: Tensor) -> View:
+    """The window's corners, and the sum along the depth that the network saw."""
+    return View(transformer.transform(theta, BOX.to(theta), tuple(volumes.shape[2:])), output, transformer.align_corners)
 
 
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
@@ -113,6 +124,9 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
         return []
     pictures.mkdir(parents=True, exist_ok=True)
     window_picture(images, views, labels=labels, predictions=predictions).save(pictures / "window.png")
+    if images.ndim == 5:
+        tell(f"{recipe.name}: the model reads volumes; moving.gif is for images.")
+        return [pictures / "window.png"]
     # a distortion of the user's own has no motion of its own
     distortion = recipe.data.args.get("distortion", "rts")
     motion = distortion if distortion in MOTIONS else "rts"
@@ -133,15 +147,29 @@ def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], li
     taken = sorted(files.snapshots.glob("[0-9]*.safetensors"))
     if not taken:
         return {}, []
-    # train writes snapshots of no other module
-    transformer = model.get_submodule("transformer")
-    assert isinstance(transformer, SpatialTransformer)
+    # train writes snapshots of no other modules
+    whole = model.get_submodule("transformer")
+    parts = [part for part in whole.modules() if isinstance(part, SpatialTransformer)]
+    names = [key_of(name, number) for number, part in enumerate(parts) for name in (_window_of(part), "output")]
+    kept = {int(file.stem): _read_tensors(file, *names, "prediction") for file in taken}
+    fixed = _read_tensors(files.snapshots / "images.safetensors", "images", "labels")
     snapshots = []
-    for file in taken:
-        kept = _read_tensors(file, "grid", "output", "prediction")
-        view = View(kept["grid"], kept["output"], transformer.align_corners)
-        snapshots.append(Snapshot(int(file.stem), [view], kept["prediction"]))
-    return _read_tensors(files.snapshots / "images.safetensors", "images", "labels"), snapshots
+    for step, tensors in kept.items():
+        views = [_kept_view(part, number, tensors, fixed["images"]) for number, part in enumerate(parts)]
+        snapshots.append(Snapshot(step, views, tensors["prediction"]))
+    return fixed, snapshots
+
+
+def _window_of(transformer: SpatialTransformer) -> str:
+    """Which tensor of a snapshot says where the transformer looked."""
+    return "grid" if transformer.transform.ndim == 2 else "theta"
+
+
+def _kept_view(transformer: SpatialTransformer, number: int, tensors: dict[str, Tensor], images: Tensor) -> View:
+    window, output = (tensors[key_of(name, number)] for name in (_window_of(transformer), "output"))
+    if images.ndim == 5:
+        return _solid_view(transformer, window, output, images)
+    return View(window, output, transformer.align_corners)
 
 
 def _read_tensors(file: Path, *names: str) -> dict[str, Tensor]:
