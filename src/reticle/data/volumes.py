@@ -47,13 +47,13 @@ class DigitVolumes:
         tilt: float = 60.0,
         test_limit: int | None = 2000,
     ) -> None:
+        for name, value in (("side", side), ("thickness", thickness), ("test_limit", 1 if test_limit is None else test_limit)):
+            _check_positive(name, value, whole=True)
         self.digits, self.num_classes = digits, digits.num_classes
         self.side, self.thickness = side, thickness
         self.scale = side / 42 if scale is None else scale
-        self.turn, self.tilt = math.radians(turn), math.radians(tilt)
         self.num_test = digits.num_test if test_limit is None else min(test_limit, digits.num_test)
-        for name in ("side", "thickness", "num_test"):
-            _check_positive(name, getattr(self, name), whole=True)
+        self.turn, self.tilt = math.radians(turn), math.radians(tilt)
         _check_positive("scale", self.scale, whole=False)
         for name, angle in (("turn", turn), ("tilt", tilt)):
             if not 0 <= angle <= 180:

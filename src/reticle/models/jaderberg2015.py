@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..checks import check_positive_int
 from ..modules import Localizer, ParallelTransformers, SpatialTransformer
 from .base import MODELS, build_transform
 
@@ -176,6 +177,7 @@ class ParallelSTFCN(nn.Module):
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_positive_int("ParallelSTFCN", "transformers", transformers)
         parts = [_transformer(*_features(localizer, "ParallelSTFCN", input_shape), transform, sampler) for _ in range(transformers)]
         self.transformer = ParallelTransformers(*parts)
         channels, height, width = _output_shape(parts[0], input_shape)

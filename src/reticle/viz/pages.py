@@ -100,7 +100,7 @@ def _table(
     captions = [verdict(_at(labels, index), _at(predictions, index)) for index in range(len(images))]
     if images.ndim == 5:
         solid = [volume_card(volume, pick(views, i)[0], look, captions=captions[i]) for i, volume in enumerate(images)]
-        return table(solid, look, columns=1, heads=HEADS)
+        return table(solid, look, columns=columns, heads=HEADS)
     cards = [card(image, pick(views, index), look, captions=captions[index]) for index, image in enumerate(images)]
     return table(cards, look, columns=columns, heads=_heads(views, "input", "network sees"))
 
