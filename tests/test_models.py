@@ -15,14 +15,22 @@ from reticle.models.base import build_transform
 SMALLEST = (1, 28, 30)
 SMALL = {"fcn": {"hidden": 8}, "cnn": {"filters": 4}, "st_fcn": {"hidden": 8}, "st_cnn": {"filters": 4, "localizer_filters": 3}}
 SMALL["idsia"] = {"filters": (4, 5, 6), "hidden": 8, "localizers": {1: (3, 4, 5)}, "input_norm": "global"}
+SMALL |= {"parallel_st_fcn": {"hidden": 8}, "volume_cnn": {"filters": 4}, "st_volume_cnn": {"filters": 4, "localizer_filters": 3}}
+DEEP = {name: (1, 20, *SMALLEST[1:]) for name in ("volume_cnn", "st_volume_cnn")}
 each_model = pytest.mark.parametrize("name", sorted(MODELS))
 each_family = pytest.mark.parametrize("family", sorted(TRANSFORMS))
-TRANSFORMING = sorted(name for name, cls in MODELS.items() if "transform" in inspect.signature(cls).parameters)
+# several transformers: test_addition.py; three dimensions: test_volumes.py
+ELSEWHERE = {"parallel_st_fcn", *DEEP}
+TRANSFORMING = sorted(name for name, cls in MODELS.items() if "transform" in inspect.signature(cls).parameters and name not in ELSEWHERE)
 with_transformer = pytest.mark.parametrize("name", TRANSFORMING)
 
 
-def small(name, input_shape=SMALLEST, **options):
-    return MODELS[name](input_shape, 7, **SMALL.get(name, {}), **options)
+def smallest(name, channels=1):
+    return (channels, *DEEP.get(name, SMALLEST)[1:])
+
+
+def small(name, input_shape=None, **options):
+    return MODELS[name](input_shape or smallest(name), 7, **SMALL.get(name, {}), **options)
 
 
 def count(module):
@@ -35,17 +43,18 @@ def count(module):
 @each_model
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_become_logits(name, channels):
-    model = small(name, (channels, *SMALLEST[1:]))
-    assert model(torch.rand(5, channels, *SMALLEST[1:])).shape == (5, 7)
-    assert model(torch.rand(1, channels, *SMALLEST[1:])).shape == (1, 7)
-    assert model(torch.rand(0, channels, *SMALLEST[1:])).shape == (0, 7)
+    shape = smallest(name, channels)
+    model = small(name, shape)
+    for count in (5, 1, 0):
+        assert model(torch.rand(count, *shape)).shape == (count, 7)
 
 
 @each_model
 def test_one_step_lowers_the_loss_and_moves_every_weight(name):
     model = small(name)
     before = copy.deepcopy(model.state_dict())
-    x, y = torch.rand(16, *SMALLEST), torch.arange(16) % 7
+    # as bright as an image, after it is summed along its depth
+    x, y = torch.rand(16, *smallest(name)) / (20 if name in DEEP else 1), torch.arange(16) % 7
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
 
     def loss():
@@ -68,7 +77,7 @@ def test_state_is_weights_and_statistics_alone_and_loads_again(name):
     statistics = {key for key, _ in model.named_buffers() if key.rpartition(".")[2] in ("mean", "std")}
     assert set(model.state_dict()) == {key for key, _ in model.named_parameters()} | statistics
     other.load_state_dict(model.state_dict())
-    x = torch.rand(2, *SMALLEST)
+    x = torch.rand(2, *smallest(name))
     assert torch.equal(model(x), other(x))
 
 

@@ -25,6 +25,9 @@ PAPER = {
     "cnn_projective": {"r": 0.8, "rts": 0.6, "p": 0.8, "e": 1.3},
     "cnn_tps": {"r": 0.7, "rts": 0.5, "p": 0.8, "e": 1.1},
 }
+# Table 4
+SUMS = {"fcn": 47.7, "cnn": 14.7, "fcn_affine": 22.6, "fcn_projective": 18.5, "fcn_tps": 19.1}
+SUMS |= {"2fcn_affine": 9.0, "2fcn_projective": 5.9, "2fcn_tps": 5.8}
 CELLS = [(network, distortion) for network, row in PAPER.items() for distortion in row]
 TEXT = """\
 source: {cite: someone, where: somewhere}
@@ -67,6 +70,26 @@ def test_cell_says_what_the_paper_says(network, distortion):
     assert recipe.model.args.get("sampler") == ({"align_corners": True} | average if family else None)
 
 
+@pytest.mark.parametrize("network", SUMS)
+def test_sum_of_two_digits_says_what_the_paper_says(network):
+    recipe = load(f"jaderberg2015/addition_{network}")
+    base, _, family = network.partition("_")
+    assert recipe.source.reported == SUMS[network]
+    assert recipe.data == Part("digit_sums", {"digits": "mnist", "distortion": "rts", "canvas": 42})
+    assert (recipe.optimizer, recipe.train) == (load("jaderberg2015/mnist_rts_fcn").optimizer, load("jaderberg2015/mnist_rts_fcn").train)
+    assert recipe.model.name == {"2fcn": "parallel_st_fcn", "fcn": "st_fcn" if family else "fcn", "cnn": "cnn"}[base]
+    assert recipe.model.args.get("transform", "") == family
+    model = build_model(recipe, DATASETS["digit_sums"](digits="digits"))
+    if base != "cnn":  # the paper's CNN cannot have as many
+        assert sum(p.numel() for p in model.parameters()) == pytest.approx(400_000, rel=0.06)
+
+
+def test_volumes_have_no_number_in_print():
+    plain, transformer = load("jaderberg2015/volume_cnn"), load("jaderberg2015/volume_cnn_affine")
+    assert plain.source.reported is None and transformer.source.reported is None
+    assert set(differences(plain, transformer)) == {"name", "model.name", "model.transform", "model.sampler"}
+
+
 digits = functools.cache(DATASETS["digits"])
 
 
@@ -76,7 +99,7 @@ def test_recipe_trains_its_smoke_version(name, tmp_path, monkeypatch):
     assert recipe.is_smoke and not load(name).is_smoke
     inspect.signature(DATASETS[recipe.data.name]).bind(**recipe.data.args)
     # digits of MNIST's size that need no download
-    monkeypatch.setitem(DATASETS, recipe.data.name, digits)
+    monkeypatch.setitem(DATASETS, "mnist", digits)
     result = fit(recipe, tmp_path)
     assert result.smoke and result.steps == recipe.train.steps and result.recipe == name
     assert 0 <= result.value <= 100

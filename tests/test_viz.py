@@ -137,7 +137,15 @@ def test_pixels_are_enlarged_crisply_and_out_of_range_values_clamp():
     assert sorted(picture.getcolors()) == [(2500, (255, 255, 255)), (7500, (0, 0, 0))]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 9), (1, 30, 8), (3, 301, 400)])
+def test_two_channels_are_two_colours_and_white_where_both_are_bright():
+    image = torch.tensor([[[0.0, 1.0, 0.0, 1.0]], [[0.0, 0.0, 1.0, 1.0]]])
+    picture = to_picture(image, 4)
+    black, first, second, both = (picture.getpixel((x, 0)) for x in range(4))
+    assert black == (0, 0, 0) and both == (255, 255, 255)
+    assert first[2] == 255 > first[0] and second[0] == 255 > second[2]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 8, 8), (3, 1, 9), (1, 30, 8), (3, 301, 400)])
 def test_any_size_and_colour_is_drawn(shape):
     x = torch.rand(2, *shape)
     picture = window_picture(x, [view_of(x, zoomed(0.7))], labels=torch.tensor([1, 2]), predictions=torch.tensor([1, 0]), side=60)
@@ -247,8 +255,8 @@ def test_wrong_input_is_named(images, tmp_path):
     view = view_of(images, zoomed(0.5))
     with pytest.raises(ValueError, match=r"`images` must have shape \(B, C, H, W\); got \(20, 20\)"):
         window_picture(images[0, 0], [view])
-    with pytest.raises(ValueError, match=r"`images` must hold at least one image of one or three channels; got \(3, 2, 20, 20\)"):
-        window_picture(images.expand(-1, 2, -1, -1), [view])
+    with pytest.raises(ValueError, match=r"`images` must hold at least one image of one to three channels; got \(3, 4, 20, 20\)"):
+        window_picture(images.expand(-1, 4, -1, -1), [view])
     with pytest.raises(ValueError, match=r"`grid` must have shape \(B, H, W, 2\), B = 2; got \(3, 20, 20, 2\)"):
         window_picture(images[:2], [view])
     with pytest.raises(ValueError, match=r"`snapshots` must hold at least one; got none"):

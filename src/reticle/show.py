@@ -7,15 +7,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .modules import SpatialTransformer
+from .modules import SpatialTransformer, Warp
 from .recipe import Recipe, load
 from .training.answers import answers
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
 from .training.looking import windows
 from .training.runs import Run
-from .training.snapshots import first_of_each
+from .training.snapshots import first_of_each, key_of
 from .viz import (
+    BOX,
     MOTIONS,
     Curve,
     Snapshot,
@@ -89,7 +90,18 @@ def read_curve(files: Run) -> Curve:
 def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
     """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``."""
     seen, logits = windows(model, images)
-    return [View(warp.grid, warp.output, transformer.align_corners) for transformer, warp in seen], logits.argmax(1)
+    return [_view(transformer, warp, images) for transformer, warp in seen], logits.argmax(1)
+
+
+def _view(transformer: SpatialTransformer, warp: Warp, images: Tensor) -> View:
+    if images.ndim == 5:
+        return _solid_view(transformer, warp.theta, warp.output.sum(2), images)
+    return View(warp.grid, warp.output, transformer.align_corners)
+
+
+def _solid_view(transformer: SpatialTransformer, theta: Tensor, output: Tensor, volumes: Tensor) -> View:
+    """The window's corners, and the sum along the depth that the network saw."""
+    return View(transformer.transform(theta, BOX.to(theta), tuple(volumes.shape[2:])), output, transformer.align_corners)
 
 
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
@@ -112,6 +124,9 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
     pictures.mkdir(parents=True, exist_ok=True)
     page = window_picture(images, views, labels=labels, predictions=predictions, names=_names(data))
     page.save(pictures / "window.png")
+    if images.ndim == 5:
+        tell(f"{recipe.name}: the model reads volumes; moving.gif is for images.")
+        return [pictures / "window.png"]
     return [pictures / "window.png", _draw_moving(recipe, model, data, pictures / "moving.gif")]
 
 
@@ -163,15 +178,29 @@ def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], li
     taken = sorted(files.snapshots.glob("[0-9]*.safetensors"))
     if not taken:
         return {}, []
-    # train writes snapshots of no other module
-    transformer = model.get_submodule("transformer")
-    assert isinstance(transformer, SpatialTransformer)
+    # train writes snapshots of no other modules
+    whole = model.get_submodule("transformer")
+    parts = [part for part in whole.modules() if isinstance(part, SpatialTransformer)]
+    names = [key_of(name, number) for number, part in enumerate(parts) for name in (_window_of(part), "output")]
+    kept = {int(file.stem): _read_tensors(file, *names, "prediction") for file in taken}
+    fixed = _read_tensors(files.snapshots / "images.safetensors", "images", "labels")
     snapshots = []
-    for file in taken:
-        kept = _read_tensors(file, "grid", "output", "prediction")
-        view = View(kept["grid"], kept["output"], transformer.align_corners)
-        snapshots.append(Snapshot(int(file.stem), [view], kept["prediction"]))
-    return _read_tensors(files.snapshots / "images.safetensors", "images", "labels"), snapshots
+    for step, tensors in kept.items():
+        views = [_kept_view(part, number, tensors, fixed["images"]) for number, part in enumerate(parts)]
+        snapshots.append(Snapshot(step, views, tensors["prediction"]))
+    return fixed, snapshots
+
+
+def _window_of(transformer: SpatialTransformer) -> str:
+    """Which tensor of a snapshot says where the transformer looked."""
+    return "grid" if transformer.transform.ndim == 2 else "theta"
+
+
+def _kept_view(transformer: SpatialTransformer, number: int, tensors: dict[str, Tensor], images: Tensor) -> View:
+    window, output = (tensors[key_of(name, number)] for name in (_window_of(transformer), "output"))
+    if images.ndim == 5:
+        return _solid_view(transformer, window, output, images)
+    return View(window, output, transformer.align_corners)
 
 
 def _read_tensors(file: Path, *names: str) -> dict[str, Tensor]:

@@ -2,13 +2,16 @@
 then ``folder.py``; the rest finds and reads files.
 """
 
-from . import arrays as arrays  # each registers its data set
+from . import addition as addition  # each registers its data set
+from . import arrays as arrays
 from . import digits as digits
 from . import folder as folder
 from . import gtsrb as gtsrb
 from . import listing as listing
 from . import mnist as mnist
 from . import signs as signs
+from . import volumes as volumes
+from .addition import DigitSums as DigitSums
 from .decode import Format as Format
 from .decode import decode_image as decode_image
 from .distorted import DATASETS as DATASETS
@@ -19,3 +22,4 @@ from .idx import read_idx as read_idx
 from .labelled import Labelled as Labelled
 from .labelled import LabelledImages as LabelledImages
 from .split import Split as Split
+from .volumes import DigitVolumes as DigitVolumes

@@ -7,6 +7,9 @@ from .jaderberg2015 import CNN as CNN
 from .jaderberg2015 import FCN as FCN
 from .jaderberg2015 import STCNN as STCNN
 from .jaderberg2015 import STFCN as STFCN
+from .jaderberg2015 import ParallelSTFCN as ParallelSTFCN
+from .jaderberg2015_volumes import STVolumeCNN as STVolumeCNN
+from .jaderberg2015_volumes import VolumeCNN as VolumeCNN
 from .localizers import RefiningLocalizer as RefiningLocalizer
 from .localizers import SharedFeatures as SharedFeatures
 from .moodstocks2015 import IDSIA as IDSIA

@@ -1,6 +1,6 @@
-"""The networks of the distorted-MNIST experiments: FCN, CNN, and each behind a spatial transformer.
+"""The networks of the MNIST experiments: FCN, CNN, and each behind a spatial transformer or several.
 
-Reference: Jaderberg et al. 2015, sec. 4.1 and A.4.
+Reference: Jaderberg et al. 2015, sec. 4.1, A.1 and A.4.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..modules import Localizer, SpatialTransformer
+from ..checks import check_positive_int
+from ..modules import Localizer, ParallelTransformers, SpatialTransformer
 from .base import MODELS, build_transform
 
 Shape = tuple[int, int, int]
@@ -84,6 +85,7 @@ class STFCN(nn.Module):
         input_shape: ``(C, H, W)`` of an image.
         num_classes: number of logits.
         hidden: width of the classifier's hidden layers.
+        localizer: ``fc``, as in the paper; or ``conv``, the localiser of :class:`STCNN` with 32 units.
         transform: a registered name, or ``{name: .., **arguments}``.
         sampler: further arguments of :class:`reticle.SpatialTransformer`: output_size, antialias, align_corners, mode, ...
     """
@@ -94,13 +96,12 @@ class STFCN(nn.Module):
         num_classes: int = 10,
         *,
         hidden: int = 200,
+        localizer: str = "fc",
         transform: str | Mapping[str, Any] = "affine",
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        units = [input_shape[0] * input_shape[1] * input_shape[2], 32, 32, 32]
-        layers = [layer for a, b in zip(units, units[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
-        self.transformer = _transformer(nn.Sequential(nn.Flatten(), *layers), 32, transform, sampler)
+        self.transformer = _transformer(*_features(localizer, "STFCN", input_shape), transform, sampler)
         self.classifier = FCN(_output_shape(self.transformer, input_shape), num_classes, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
@@ -136,17 +137,7 @@ class STCNN(nn.Module):
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        convolutions = nn.Sequential(
-            nn.AvgPool2d(2),
-            nn.Conv2d(input_shape[0], localizer_filters, 5),
-            nn.MaxPool2d(2),
-            nn.ReLU(),
-            nn.Conv2d(localizer_filters, localizer_filters, 5),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        _check_side("STCNN", input_shape, 28, "localiser")
-        features = nn.Sequential(convolutions, nn.Linear(_width(convolutions, input_shape), 20), nn.ReLU())
+        features = _convolutional("STCNN", input_shape, filters=localizer_filters, units=20)
         self.transformer = _transformer(features, 20, transform, sampler)
         self.classifier = CNN(_output_shape(self.transformer, input_shape), num_classes, filters=filters, hidden=hidden)
 
@@ -155,11 +146,78 @@ class STCNN(nn.Module):
         return self.classifier(self.transformer(x))
 
 
+@MODELS.register("parallel_st_fcn")
+class ParallelSTFCN(nn.Module):
+    """An :class:`FCN` behind transformers side by side: each warps all channels, and the classifier sees all that come out.
+
+    The localisers share no weights. All start at the identity, each with random features of its own: they see the same at first,
+    learn from different gradients, and so part.
+
+    Args:
+        input_shape: ``(C, H, W)`` of an image.
+        num_classes: number of logits.
+        transformers: how many.
+        hidden: width of the classifier's hidden layers.
+        localizer: ``fc``, three hidden layers of 32 units; or ``conv``, the localiser of :class:`STCNN` with 32 units.
+        transform: a registered name, or ``{name: .., **arguments}``.
+        sampler: further arguments of :class:`reticle.SpatialTransformer`: output_size, antialias, align_corners, mode, ...
+
+    Reference: Jaderberg et al. 2015, sec. 3.4 and A.1.
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        num_classes: int = 19,
+        *,
+        transformers: int = 2,
+        hidden: int = 200,
+        localizer: str = "conv",
+        transform: str | Mapping[str, Any] = "affine",
+        sampler: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive_int("ParallelSTFCN", "transformers", transformers)
+        parts = [_transformer(*_features(localizer, "ParallelSTFCN", input_shape), transform, sampler) for _ in range(transformers)]
+        self.transformer = ParallelTransformers(*parts)
+        channels, height, width = _output_shape(parts[0], input_shape)
+        self.classifier = FCN((channels * transformers, height, width), num_classes, hidden=hidden)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits of what the transformers see."""
+        return self.classifier(self.transformer(x))
+
+
 def _transformer(
     features: nn.Module, num_features: int, transform: str | Mapping[str, Any], sampler: Mapping[str, Any] | None
 ) -> SpatialTransformer:
     family = build_transform(transform)
     return SpatialTransformer(Localizer(features, num_features, family), family, **(sampler or {}))
+
+
+def _features(localizer: str, model: str, input_shape: Shape) -> tuple[nn.Module, int]:
+    """The hidden layers of a localiser, and how many units the last has."""
+    if localizer == "conv":
+        return _convolutional(model, input_shape, filters=20, units=32), 32
+    if localizer != "fc":
+        raise ValueError(f"{model}: `localizer` must be fc or conv; got {localizer!r}.")
+    units = [input_shape[0] * input_shape[1] * input_shape[2], 32, 32, 32]
+    layers = [layer for a, b in zip(units, units[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *layers), 32
+
+
+def _convolutional(model: str, input_shape: Shape, *, filters: int, units: int) -> nn.Module:
+    _check_side(model, input_shape, 28, "localiser")
+    convolutions = nn.Sequential(
+        nn.AvgPool2d(2),
+        nn.Conv2d(input_shape[0], filters, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(filters, filters, 5),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+    return nn.Sequential(convolutions, nn.Linear(_width(convolutions, input_shape), units), nn.ReLU())
 
 
 def _check_side(model: str, input_shape: Sequence[int], least: int, part: str) -> None:

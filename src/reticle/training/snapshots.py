@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..modules import SpatialTransformer
+from ..modules import ParallelTransformers, SpatialTransformer, Warp
 from .checkpoint import write_tensors
 from .looking import windows
 from .runs import Run
@@ -25,7 +25,11 @@ def first_of_each(labels: Tensor, *, count: int = 6) -> Tensor:
 
 
 class Snapshots:
-    """Writes ``snapshots/<step>.safetensors``: theta, grid, output and prediction for fixed test images. Without a transformer: nothing."""
+    """Writes ``snapshots/<step>.safetensors``: theta, grid, output and prediction for fixed test images. Without a transformer: nothing.
+
+    Of transformers side by side the second adds ``theta.1`` and so on. In 3-D there is no grid, which would be the largest by far,
+    and of the output only its sum along the depth.
+    """
 
     def __init__(self, run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> None:
         self.run, self.model = run, model
@@ -35,18 +39,30 @@ class Snapshots:
 
     def write(self, step: int) -> None:
         """Record what the transformer does now."""
-        if not isinstance(self.transformer, SpatialTransformer):
+        transformer = self.transformer
+        if not isinstance(transformer, SpatialTransformer | ParallelTransformers):
             return
         was_training = self.model.training
         self.model.eval()
         seen, logits = windows(self.model, self.images)
         self.model.train(was_training)
-        mine = [warp for transformer, warp in seen if transformer is self.transformer]
+        mine = [warp for part in transformer.modules() for reader, warp in seen if reader is part]
         if not mine:  # it reads something else than the images
             return
         if step == 0:
             write_tensors(self.run.snapshots / "images.safetensors", {"images": self.images, "labels": self.labels})
-        output, theta, grid = mine[0]
-        prediction = logits.argmax(1)
-        tensors = {"theta": theta, "output": output, "grid": grid.float(), "prediction": prediction}
+        tensors = {"prediction": logits.argmax(1)}
+        for number, warp in enumerate(mine):
+            tensors |= {key_of(name, number): tensor for name, tensor in _kept(warp).items()}
         write_tensors(self.run.snapshots / f"{step:07d}.safetensors", tensors)
+
+
+def key_of(name: str, number: int) -> str:
+    """What the tensor ``name`` of transformer ``number`` is called in a snapshot."""
+    return f"{name}.{number}" if number else name
+
+
+def _kept(warp: Warp) -> dict[str, Tensor]:
+    if warp.output.ndim == 5:
+        return {"theta": warp.theta, "output": warp.output.sum(2)}
+    return {"theta": warp.theta, "output": warp.output, "grid": warp.grid.float()}

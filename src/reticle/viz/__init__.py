@@ -1,7 +1,7 @@
 """How does one see what a transformer does? Pictures from tensors: windows on inputs, a training as a film, curves.
 
-Reading order: ``outline`` (geometry), ``panel`` and ``cards`` (drawing), ``pages`` (the pictures), ``motion`` (an input that moves),
-``gif`` and ``curves`` (files).
+Reading order: ``outline`` (geometry), ``panel`` and ``cards`` (drawing), ``volume`` (cards in 3-D), ``pages`` (the pictures),
+``motion`` (an input that moves), ``gif`` and ``curves`` (files).
 """
 
 from .cards import View
@@ -10,8 +10,10 @@ from .curves import Curve, save_curves
 from .gif import save_gif
 from .motion import MOTIONS, moving_images
 from .pages import Snapshot, evolution_frames, moving_frames, window_picture
+from .volume import BOX
 
 __all__ = [
+    "BOX",
     "MOTIONS",
     "Curve",
     "Snapshot",

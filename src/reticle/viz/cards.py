@@ -14,9 +14,12 @@ from .style import CORNER_NAMES, CORNERS, INK, MUTED, PAGE, RIGHT, RULE, WINDOWS
 
 
 class View(NamedTuple):
-    """What one transformer does to a batch: the ``grid`` that it samples, ``(B, h, w, 2)``, and its ``output``, ``(B, C, h, w)``."""
+    """What one transformer does to a batch: the ``grid`` that it samples, ``(B, h, w, 2)``, and its ``output``, ``(B, C, h, w)``.
 
-    grid: Float[Tensor, "b h w 2"]
+    Of a volume: the corners of the window, ``(B, 8, 3)``, and the sum of the output along its depth.
+    """
+
+    grid: Float[Tensor, "b h w 2"] | Float[Tensor, "b 8 3"]
     output: Float[Tensor, "b c h w"]
     align_corners: bool = False
 
@@ -37,27 +40,28 @@ def card(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look, *, ca
     windows = [window_pixels(view.grid, size_of(image), align_corners=view.align_corners) for view in views]
     panels = [input_panel(image, windows, look, colours=colours)]
     panels += [output_panel(view.output, look, colour=colour) for view, colour in zip(views, colours, strict=True)]
-    picture, middles = _side_by_side(panels, look)
-    for (text, colour), middle, panel in zip(captions, middles, panels, strict=False):
-        short, size = fitted(text, look.text, panel.width + look.gap)
-        write(picture, (middle, picture.height - look.text * 0.7), short, size=size, fill=colour)
-    return Card(picture, middles)
+    return side_by_side(panels, look, captions=captions)
 
 
-def _side_by_side(panels: Sequence[Image.Image], look: Look) -> tuple[Image.Image, list[float]]:
-    arrow, height = round(look.gap * 1.8), max(panel.height for panel in panels)
+def side_by_side(panels: Sequence[Image.Image], look: Look, *, captions: Sequence[tuple[str, str]], arrow: int = 1) -> Card:
+    """Arrange ``panels`` in a row, an arrow after the first ``arrow``; ``captions`` (text, colour) go below the first of them."""
+    wide, height = round(look.gap * 1.8), max(panel.height for panel in panels)
     # a narrow image still needs room for its caption
     slots = [max(panel.width, look.text * 8) for panel in panels]
-    width = sum(slots) + arrow + look.gap * (len(panels) - 2)
-    picture = Image.new("RGB", (width, height + round(look.text * 1.6)), PAGE)
+    spaces = [wide if index == arrow else look.gap for index in range(1, len(panels))]
+    picture = Image.new("RGB", (sum(slots) + sum(spaces), height + round(look.text * 1.6)), PAGE)
     left, middles = 0, []
-    for index, (panel, slot) in enumerate(zip(panels, slots, strict=True)):
+    for panel, slot, space in zip(panels, slots, [*spaces, 0], strict=True):
         picture.paste(panel, (left + (slot - panel.width) // 2, (height - panel.height) // 2))
         middles.append(left + slot / 2)
-        left += slot + (look.gap if index else arrow)
-    tip, middle, reach = slots[0] + arrow * 0.68, height / 2, look.text * 0.36
+        left += slot + space
+    before = sum(slots[:arrow]) + sum(spaces[: arrow - 1])
+    tip, middle, reach = before + wide * 0.68, height / 2, look.text * 0.36
     ImageDraw.Draw(picture).polygon([(tip, middle), (tip - reach * 1.3, middle - reach), (tip - reach * 1.3, middle + reach)], fill=MUTED)
-    return picture, middles
+    for (text, colour), at, panel in zip(captions, middles, panels, strict=False):
+        short, size = fitted(text, look.text, panel.width + look.gap)
+        write(picture, (at, picture.height - look.text * 0.7), short, size=size, fill=colour)
+    return Card(picture, middles)
 
 
 def verdict(truth: int | None, prediction: int | None, names: Sequence[str] = ()) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from .cards import View, card, legend, pick, progress, stack, table, verdict
 from .outline import is_bent, overshoot, window_pixels
 from .panel import Look
 from .style import INK, MUTED, size_of
+from .volume import HEADS, box_overshoot, volume_card
 
 GRID_LINES = 7
 
@@ -38,14 +39,14 @@ def window_picture(
     """Draw each image with the sampled windows on it, beside it what came out, below both the true and the predicted class.
 
     Args:
-        images: one or three channels, values in [0, 1].
-        views: one for each transformer that reads the images.
+        images: one, two or three channels, values in [0, 1]; or volumes ``(B, C, D, H, W)``.
+        views: one for each transformer that reads the images; of volumes the first is drawn.
         names: of the classes; numbers stand for them if there are none.
         captions: other texts for below each input and its first output.
         columns: how many images side by side.
         side: length in pixels of an enlarged image's longer side.
     Raises:
-        ValueError: shapes do not fit, or the number of channels is not 1 or 3.
+        ValueError: shapes do not fit, or the number of channels is not 1, 2 or 3.
     """
     look = _look(images, views, side=side)
     below = [[(text, MUTED if first else INK) for first, text in ((True, a), (False, b))] for a, b in captions] if captions else None
@@ -112,6 +113,9 @@ def _table(
     captions: Sequence[Sequence[tuple[str, str]]] | None = None,
 ) -> Image.Image:
     captions = captions or [verdict(_at(labels, index), _at(predictions, index), names) for index in range(len(images))]
+    if images.ndim == 5:
+        solid = [volume_card(volume, pick(views, i)[0], look, captions=captions[i]) for i, volume in enumerate(images)]
+        return table(solid, look, columns=columns, heads=HEADS)
     cards = [card(image, pick(views, index), look, captions=captions[index]) for index, image in enumerate(images)]
     return table(cards, look, columns=columns, heads=_heads(views, "input", "network sees"))
 
@@ -123,12 +127,15 @@ def _heads(views: Sequence[View], first: str, others: str) -> list[str]:
 
 
 def _look(images: Tensor, views: Sequence[View], *, side: int) -> Look:
-    check_shape("reticle.viz", "images", images, "B C H W")
-    if images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"reticle.viz: `images` must hold at least one image of one or three channels; got {tuple(images.shape)}.")
+    solid = images.ndim == 5
+    check_shape("reticle.viz", "images", images, "B C D H W" if solid else "B C H W")
+    if images.shape[1] not in (1, 2, 3) or len(images) == 0:
+        raise ValueError(f"reticle.viz: `images` must hold at least one image of one to three channels; got {tuple(images.shape)}.")
     for view in views:
-        check_shape("reticle.viz", "grid", view.grid, "B H W 2", B=len(images))
+        check_shape("reticle.viz", "grid", view.grid, "B 8 3" if solid else "B H W 2", B=len(images))
         check_shape("reticle.viz", "output", view.output, "B C H W", B=len(images), C=images.shape[1])
+    if solid:
+        return Look(side, min(max([0.06, *(box_overshoot(view) + 0.05 for view in views)]), 0.32))
     size = size_of(images)
     beyond = [overshoot(window_pixels(view.grid, size, align_corners=view.align_corners), size) for view in views]
     # room for the dots always, and for windows that look past the image, up to a third of it

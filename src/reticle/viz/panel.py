@@ -98,7 +98,7 @@ def input_panel(
 
     The dots are the corners of the output, each in its own colour: they show turned and mirrored windows.
     """
-    panel = _framed(to_picture(image, look.side), look.pad, MARGIN)
+    panel = framed(to_picture(image, look.side), look.pad, MARGIN)
     placed = [window * zoom_to(size_of(image), look.side) + look.pad for window in windows]
     layer = Layer(panel.size)
     for window, colour in zip(placed, colours, strict=True):
@@ -116,7 +116,7 @@ def output_panel(output: Float[Tensor, "c h w"], look: Look, *, colour: str) -> 
     """Draw ``output`` in a frame of its window's colour, with the same four dots at its corners."""
     picture = to_picture(output, look.side)
     pad = round(look.dot * 1.75) + 1
-    panel = _framed(picture, pad, PAGE)
+    panel = framed(picture, pad, PAGE)
     left, top, right, bottom = pad, pad, pad + picture.width, pad + picture.height
     ring = torch.tensor([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=torch.float32)
     layer = Layer(panel.size)
@@ -126,7 +126,8 @@ def output_panel(output: Float[Tensor, "c h w"], look: Look, *, colour: str) -> 
     return layer.onto(panel)
 
 
-def _framed(picture: Image.Image, pad: int, colour: str) -> Image.Image:
+def framed(picture: Image.Image, pad: int, colour: str) -> Image.Image:
+    """Put a thin line and a strip of ``colour``, ``pad`` pixels wide, round ``picture``."""
     panel = Image.new("RGB", (picture.width + 2 * pad, picture.height + 2 * pad), colour)
     # a line round it: where the image ends shows on white images too
     ImageDraw.Draw(panel).rectangle((pad - 1, pad - 1, pad + picture.width, pad + picture.height), outline=RULE)

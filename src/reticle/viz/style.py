@@ -12,6 +12,7 @@ RIGHT, WRONG = "#00704f", "#b34700"  # Okabe and Ito's green and vermilion, dark
 # Okabe and Ito's palette: told apart with any kind of colour vision
 WINDOWS = ("#e69f00", "#cc79a7", "#56b4e9", "#009e73")  # the outline of each parallel transformer
 CORNERS = ("#d55e00", "#56b4e9", "#f0e442", "#009e73")
+CHANNELS = ((0.35, 0.75, 1.0), (1.0, 0.5, 0.35))  # sky and salmon for the two channels of an image: white where both are bright
 CORNER_NAMES = ("top left", "top right", "bottom right", "bottom left")
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2328")
 
@@ -59,8 +60,11 @@ def zoom_to(size: tuple[int, int], target: int) -> float:
 
 
 def to_picture(image: Tensor, target: int) -> Image.Image:
-    """Enlarge ``image`` ``(C, H, W)``, values in [0, 1], one or three channels, crisply to about ``target`` pixels."""
-    pixels = torch.nan_to_num(image.detach().float().cpu(), nan=0.0).clamp(0, 1).mul(255).round().byte()
+    """Enlarge ``image`` ``(C, H, W)``, values in [0, 1], one to three channels, crisply to about ``target`` pixels."""
+    values = torch.nan_to_num(image.detach().float().cpu(), nan=0.0).clamp(0, 1)
+    if len(values) == 2:
+        values = torch.einsum("chw,cr->rhw", values, torch.tensor(CHANNELS)).clamp(max=1)
+    pixels = values.mul(255).round().byte()
     rgb = pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
     height, width = size_of(image)
     zoom = zoom_to((height, width), target)
