@@ -133,7 +133,6 @@ void read_grid(const Call& c, int64_t b, int64_t k, int64_t i, int64_t j, int co
   const bool same = c.where_is_double == (sizeof(X) == sizeof(double));
   if (same && c.ndim == 2 && s[4] == 1 && s[3] == 2) {  // as grids come
     const X* xy = (const X*)c.where + start;
-    for (int p = 0; p < count; p += 8) __builtin_prefetch(xy + 2 * (s[2] + p));
     for (int p = 0; p < count; p++) norms.axis[2][p] = xy[2 * p], norms.axis[1][p] = xy[2 * p + 1];
     return;
   }

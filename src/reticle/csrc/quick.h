@@ -64,19 +64,26 @@ struct Walk {
   float from, by;
   int32_t first;
 
-  RETICLE_INLINE Cells at(int p) const {
+  RETICLE_INLINE Cells at(int p, F8&) const {
     const F8 index = {0, 1, 2, 3, 4, 5, 6, 7};
     return cells_of(from + by * (index + float(p)), first);
   }
 };
 
+// `paired`: x and y of a point side by side, as grids come; else each axis by itself.
+template <bool paired>
 struct FromNorm {
   const float* norm;
   float half, middle, low, high, up;
 
-  RETICLE_INLINE Cells at(int p) const {
-    const F8 product = RETICLE_ROUNDED(load(norm + p) * half), x = product + middle;
-    const F8 above = x > low ? x : F8{} + low;  // NaN becomes low
+  RETICLE_INLINE F8 read(int p) const {
+    if constexpr (!paired) return load(norm + p);
+    return __builtin_shuffle(load(norm + 2 * p), load(norm + 2 * p + 8), I8{0, 2, 4, 6, 8, 10, 12, 14});
+  }
+  RETICLE_INLINE Cells at(int p, F8& check) const {
+    const F8 product = RETICLE_ROUNDED(read(p) * half), x = product + middle;
+    check += x * 0;
+    const F8 above = x > low ? x : F8{} + low;
     return cells_of((above < high ? above : F8{} + high) + up, 0);
   }
 };
@@ -87,17 +94,18 @@ RETICLE_INLINE void put(const Tents<S>& t, int p, Wanted wanted, Window<float>& 
   for (int k = 0; k < S && wanted.slopes; k++) store(t.slope[k], w.slope[k] + p), store(t.weight[k], w.weight[k] + p);
 }
 
-// D dimensions; `from` says where the points of an axis are.
+// D dimensions; `from` says where the points of an axis are. False: one of them is nowhere.
 template <int D, class From, class P>
-RETICLE_INLINE void read_all(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
+RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
   constexpr int S = P::S;
   const bool border = plan.c.padding == BORDER;
   I8 edge = {};
+  F8 check = {};
   for (int p = 0; p < s.count; p += 8) {
     Cells cells[3];
     I8 out = {};
     for (int a = 3 - D; a < 3; a++) {
-      cells[a] = from[a].at(p);
+      cells[a] = from[a].at(p, check);
       out |= (cells[a].cell < 0) | (cells[a].cell > int32_t(plan.in[a].size - S));
     }
     Tents<S> t[3];
@@ -116,6 +124,7 @@ RETICLE_INLINE void read_all(const P& plan, const From* from, const int64_t* str
     for (int a = 3 - D; a < 3; a++) put(t[a], p, wanted, s.window[a]);
   }
   r.count = s.count, r.edge = s.edge = any(edge), r.any_hard = s.any_hard = false;
+  return is_zero(check);
 }
 
 // Offsets are 32-bit integers here.
@@ -141,42 +150,43 @@ bool by_matrix(const P& plan, const Matrix& m, const Segment<P>& s, Walk* walk) 
   return true;
 }
 
-template <class P>
-bool by_grid(const P& plan, int64_t b, const Segment<P>& s, Norms<float>& norms, FromNorm* from) {
-  const Call& c = plan.c;
-  if (c.is_matrix || c.where_is_double) return false;
-  read_grid(c, b, s.k, s.i, s.j, s.count, norms);
-  F8 check = {};
-  for (int a = 3 - c.ndim; a < 3; a++) {
-    float* norm = norms.axis[a];
-    for (int p = s.count; p < s.padded(); p++) norm[p] = norm[s.count - 1];
-    for (int p = 0; p < s.count; p += 8) check += load(norm + p) * 0;
-    from[a] = {norm,
-               float(plan.in[a].half),
-               float(plan.in[a].middle),
-               -8,
-               float(std::min<double>(plan.in[a].size, BEYOND)) + 8,
-               c.mode == NEAREST ? 0.5f : 0.f};
+template <bool paired, class P>
+void by_norms(const P& plan, const float* norm, int64_t next, FromNorm<paired>* from) {
+  const float up = plan.c.mode == NEAREST ? 0.5f : 0.f;
+  for (int a = 3 - plan.c.ndim; a < 3; a++) {
+    const Axis& axis = plan.in[a];
+    from[a] = {norm + a * next, float(axis.half), float(axis.middle), -8, float(std::min<double>(axis.size, BEYOND)) + 8, up};
   }
-  return is_zero(check);
 }
 
-// False: not such a case, and nothing is written.
+template <class P>
+bool read_given(const P& plan, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
+  const Call& c = plan.c;
+  if (c.ndim == 2 && c.where_stride[4] == 1 && c.where_stride[3] == 2 && s.count % 8 == 0) {
+    const int64_t* w = c.where_stride;
+    const float* xy = (const float*)c.where + b * w[0] + s.i * w[2] + s.j * w[3];
+    for (int p = 0; p < s.count; p += 8) __builtin_prefetch(xy + 2 * (w[2] + p));
+    FromNorm<true> from[3];
+    by_norms(plan, xy + 2, -1, from);
+    return read_all<2>(plan, from, stride, wanted, s, r);
+  }
+  Norms<float> norms;
+  read_grid(c, b, s.k, s.i, s.j, s.count, norms);
+  for (int a = 3 - c.ndim; a < 3; a++) std::fill(norms.axis[a] + s.count, norms.axis[a] + s.padded(), norms.axis[a][s.count - 1]);
+  FromNorm<false> from[3];
+  by_norms(plan, norms.axis[0], SEGMENT, from);
+  return c.ndim == 2 ? read_all<2>(plan, from, stride, wanted, s, r) : read_all<3>(plan, from, stride, wanted, s, r);
+}
+
+// False: not such a case, and what is written does not count.
 template <class P>
 bool read_quickly(const P& plan, const Matrix& m, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
   if constexpr (P::S <= 2 && sizeof(typename P::A) == sizeof(float)) {
     if (wanted.missing || !is_common(plan, stride)) return false;
+    if (!plan.c.is_matrix) return !plan.c.where_is_double && read_given(plan, b, stride, wanted, s, r);
     Walk walk[3];
-    if (by_matrix(plan, m, s, walk)) {
-      plan.c.ndim == 2 ? read_all<2>(plan, walk, stride, wanted, s, r) : read_all<3>(plan, walk, stride, wanted, s, r);
-      return true;
-    }
-    Norms<float> norms;
-    FromNorm from[3];
-    if (by_grid(plan, b, s, norms, from)) {
-      plan.c.ndim == 2 ? read_all<2>(plan, from, stride, wanted, s, r) : read_all<3>(plan, from, stride, wanted, s, r);
-      return true;
-    }
+    if (!by_matrix(plan, m, s, walk)) return false;
+    return plan.c.ndim == 2 ? read_all<2>(plan, walk, stride, wanted, s, r) : read_all<3>(plan, walk, stride, wanted, s, r);
   }
   return false;
 }

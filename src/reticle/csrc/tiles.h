@@ -5,7 +5,10 @@
 namespace reticle {
 namespace {
 
-constexpr int64_t TILE_NUMBERS = 1 << 16;   // that an owner adds up at a time: they stay in its cache
+// Numbers that an owner adds up at a time. A tile costs more than it saves where points near its edges are looked at twice, so they are large;
+// of what lies in one, little is in use at a time. Where samples alone make no work for many threads, tiles are smaller.
+constexpr int64_t LEAST_NUMBERS = 1 << 14, TILE_NUMBERS = 1 << 18, WHOLE_NUMBERS = 1 << 20;
+constexpr int64_t LAST_NUMBERS = 1 << 16;   // with many channels, side by side: they stay in the second cache
 constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds, plane by plane: they stay in the nearest one
 
 // How the input is cut: boxes of pixels, and groups of channels that are treated together.
@@ -25,16 +28,18 @@ struct Tiling {
     const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     paired = P::S == 2 && plan.width[2] == 2 && channels == 4 && c.channels <= 4;
-    cut = cells * channels > TILE_NUMBERS;
+    const bool many = (c.grad_input.stride[0] == 0 ? 1 : c.batch) * ((c.channels + channels - 1) / channels) >= 4;
+    const int64_t most = std::min(std::max(cells * channels / 8, LEAST_NUMBERS), TILE_NUMBERS);
+    cut = cells * channels > (many ? WHOLE_NUMBERS : most);
     if (!cut && channels == lanes) {
-      const int64_t room = c.output.stride[1] == 1 ? TILE_NUMBERS : GROUP_NUMBERS;
+      const int64_t room = c.output.stride[1] == 1 ? LAST_NUMBERS : GROUP_NUMBERS;
       const int64_t fit = std::max<int64_t>(room / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
       channels = lanes * std::min(fit, wanted);
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
     if (cut) {
-      const int64_t room = TILE_NUMBERS / channels;
+      const int64_t room = most / channels;
       size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? room : 256);
       const int64_t lines = std::max<int64_t>(room / size[2], 8);
       size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
