@@ -1,7 +1,7 @@
 // What does the output show? Weighted sums of windows: along the points of a row where pixels are neighbours in memory, along the
 // channels where those are.
 #pragma once
-#include "quick.h"
+#include "reads.h"
 
 namespace reticle {
 namespace {
@@ -93,85 +93,6 @@ RETICLE_INLINE bool along_points(const P& plan, const Rows& rows, const Reading<
     }
     return is_zero(check);
   }
-}
-
-// The pixels of one point's window: where they are, how much they count.
-template <class P>
-struct Reads {
-  int count;
-  int64_t offset[64];
-  typename P::A weight[64];
-};
-
-template <class P>
-RETICLE_INLINE void list_reads(const P& plan, const Rows& rows, const Reading<P>& s, int p, int64_t step, Reads<P>& reads) {
-  const int width = plan.width[2];
-  reads.count = rows.count * width;
-  for (int r = 0; r < rows.count; r++)
-    for (int t = 0; t < width; t++) {
-      reads.offset[r * width + t] = s.offset[p] + rows.offset[r] + t * step;
-      reads.weight[r * width + t] = s.row_weight[r][p] * s.column_weight[t][p];
-    }
-}
-
-// N pixels each, N known or 0: as many as there are.
-template <int N, class T, class P>
-RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, Vec<typename P::A>& check) {
-  using A = typename P::A;
-  constexpr int lanes = VecOf<A>::lanes;
-  const int count = N ? N : reads.count;
-  const int64_t channels = plan.c.channels;
-  int64_t k = 0;
-  for (; k + lanes <= channels; k += lanes) {
-    Vec<A> total = {};
-#pragma GCC unroll 8
-    for (int t = 0; t < count; t++) total += load(u + reads.offset[t] + k) * reads.weight[t];
-    check += total * 0;
-    store(total, v + k);
-  }
-  if (k < channels) {
-    const int left = int(channels - k);
-    Vec<A> total = {};
-    for (int t = 0; t < count; t++) total += load_some(u + reads.offset[t] + k, left) * reads.weight[t];
-    check += total * 0;
-    store_some(total, v + k, left);
-  }
-}
-
-template <class T, class P>
-RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
-  Vec<typename P::A> check = {};
-  Reads<P> reads;
-  for (int p = 0; p < s.count; p++) {
-    list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
-    T* to = v + p * plan.c.output.stride[4];
-    if (reads.count == 4)
-      channels_of<4>(plan, reads, u, to, check);
-    else if (reads.count == 8)
-      channels_of<8>(plan, reads, u, to, check);
-    else
-      channels_of<0>(plan, reads, u, to, check);
-  }
-  return is_zero(check);
-}
-
-// Any strides, one number at a time.
-template <class T, class P>
-RETICLE_APART bool anyhow(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
-  using A = typename P::A;
-  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
-  bool finite = true;
-  Reads<P> reads;
-  for (int p = 0; p < s.count; p++) {
-    list_reads(plan, rows, s, p, in[4], reads);
-    for (int64_t k = 0; k < plan.c.channels; k++) {
-      A total = 0;
-      for (int t = 0; t < reads.count; t++) total += widen(u[k * in[1] + reads.offset[t]]) * reads.weight[t];
-      finite &= total - total == 0;
-      narrow(total, v[k * out[1] + p * out[4]]);
-    }
-  }
-  return finite;
 }
 
 // How much of each point's kernel lies outside, where the fill is read.

@@ -64,7 +64,7 @@ struct Walk {
   float from, by;
   int32_t first;
 
-  RETICLE_INLINE Cells at(int p, F8&) const {
+  RETICLE_INLINE Cells at(int, int p, F8&) const {
     const F8 index = {0, 1, 2, 3, 4, 5, 6, 7};
     return cells_of(from + by * (index + float(p)), first);
   }
@@ -76,12 +76,13 @@ struct FromNorm {
   const float* norm;
   float half, middle, low, high, up;
 
-  RETICLE_INLINE F8 read(int p) const {
+  RETICLE_INLINE F8 read(int axis, int p) const {
     if constexpr (!paired) return load(norm + p);
-    return __builtin_shuffle(load(norm + 2 * p), load(norm + 2 * p + 8), I8{0, 2, 4, 6, 8, 10, 12, 14});
+    const I8 x = {0, 2, 4, 6, 8, 10, 12, 14};
+    return __builtin_shuffle(load(norm + 2 * p), load(norm + 2 * p + 8), axis == 2 ? x : x + 1);
   }
-  RETICLE_INLINE Cells at(int p, F8& check) const {
-    const F8 product = RETICLE_ROUNDED(read(p) * half), x = product + middle;
+  RETICLE_INLINE Cells at(int axis, int p, F8& check) const {
+    const F8 product = RETICLE_ROUNDED(read(axis, p) * half), x = product + middle;
     check += x * 0;
     const F8 above = x > low ? x : F8{} + low;
     return cells_of((above < high ? above : F8{} + high) + up, 0);
@@ -105,7 +106,7 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
     Cells cells[3];
     I8 out = {};
     for (int a = 3 - D; a < 3; a++) {
-      cells[a] = from[a].at(p, check);
+      cells[a] = from[a].at(a, p, check);
       out |= (cells[a].cell < 0) | (cells[a].cell > int32_t(plan.in[a].size - S));
     }
     Tents<S> t[3];
@@ -167,7 +168,7 @@ bool read_given(const P& plan, int64_t b, const int64_t* stride, Wanted wanted, 
     const float* xy = (const float*)c.where + b * w[0] + s.i * w[2] + s.j * w[3];
     for (int p = 0; p < s.count; p += 8) __builtin_prefetch(xy + 2 * (w[2] + p));
     FromNorm<true> from[3];
-    by_norms(plan, xy + 2, -1, from);
+    by_norms(plan, xy, 0, from);
     return read_all<2>(plan, from, stride, wanted, s, r);
   }
   Norms<float> norms;
