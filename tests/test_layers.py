@@ -14,6 +14,7 @@ LAYERS = (  # lowest first; inside a package imports are free
     "models data viz testing",
     "recipe",
     "training",
+    "tasks",
     "train show info bench",
     "report",
     "demo",

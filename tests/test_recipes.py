@@ -254,7 +254,7 @@ def test_changing_a_recipe_leaves_the_old_one():
 def test_defaults_live_in_the_dataclass_only():
     for name in names():
         written = yaml.safe_load(find(name).read_text())
-        assert set(written) <= {"source", "seed", "data", "model", "optimizer", "train", "smoke"}
+        assert set(written) <= {"source", "seed", "data", "model", "task", "optimizer", "train", "smoke"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .modules import SpatialTransformer
 from .recipe import Recipe, load
+from .tasks import build_task
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
 from .training.runs import Run
@@ -70,8 +71,8 @@ def read_curve(files: Run) -> Curve:
 
 
 @torch.no_grad()
-def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
-    """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``.
+def look(model: nn.Module, images: Tensor) -> tuple[list[View], Any]:
+    """What each transformer that reads the images themselves does with them, and what the model returns.
 
     Transformers deeper in the network read features; their windows would not fit the image.
     """
@@ -87,11 +88,11 @@ def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
         return note
 
     hooks = [transformer.localizer.register_forward_pre_hook(note_reader(transformer)) for transformer in transformers]
-    predictions = model(images).argmax(1)
+    outputs = model(images)
     for hook in hooks:
         hook.remove()
     warps = [(transformer.warp(images), transformer.align_corners) for transformer in reading]
-    return [View(warp.grid, warp.output, align_corners) for warp, align_corners in warps], predictions
+    return [View(warp.grid, warp.output, align_corners) for warp, align_corners in warps], outputs
 
 
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
@@ -107,15 +108,19 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
     images, labels = data.test_set()
     chosen = first_of_each(labels, count=8)
     images, labels = images[chosen], labels[chosen]
-    views, predictions = look(model, images)
+    views, outputs = look(model, images)
     if not views:
         tell(f"{recipe.name}: no transformer of the model reads the image itself; there is no window to draw.")
         return []
     pictures.mkdir(parents=True, exist_ok=True)
+    predictions = build_task(recipe).answers(outputs)
+    labels = None if predictions is None else labels
     window_picture(images, views, labels=labels, predictions=predictions).save(pictures / "window.png")
     # a distortion of the user's own has no motion of its own
     distortion = recipe.data.args.get("distortion", "rts")
     motion = distortion if distortion in MOTIONS else "rts"
+    if recipe.task.name != "classification":  # what moves is one digit
+        return [pictures / "window.png"]
     return [pictures / "window.png", _draw_moving(model, data, pictures / "moving.gif", motion=motion)]
 
 
@@ -123,8 +128,8 @@ def _draw_moving(model: nn.Module, data: Any, file: Path, *, motion: str) -> Pat
     digits, labels = data.plain(min(4, data.num_test))
     image, label = digits[-1], int(labels[-1])
     moved = moving_images(image, motion=motion)
-    views, predictions = look(model, moved)
-    frames = moving_frames(moved, views, label=label, predictions=predictions)
+    views, logits = look(model, moved)
+    frames = moving_frames(moved, views, label=label, predictions=logits.argmax(1))
     return save_gif(frames, file, durations=[MOVING] * len(frames))
 
 

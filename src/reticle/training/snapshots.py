@@ -1,5 +1,8 @@
 """What does the transformer do to a few fixed images, from before training to its end? Kept for the pictures."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,16 +21,21 @@ def snapshot_steps(steps: int, *, count: int = 30) -> set[int]:
 
 
 def first_of_each(labels: Tensor, *, count: int = 6) -> Tensor:
-    """The indices of the first ``count`` test images of different classes."""
+    """The indices of the first ``count`` test images, of different classes if each is of one."""
+    if labels.ndim > 1:
+        return torch.arange(len(labels))[:count]
     firsts = [int((labels == label).nonzero()[0]) for label in labels.unique()]
     return torch.tensor(sorted(firsts)[:count])
 
 
 class Snapshots:
-    """Writes ``snapshots/<step>.safetensors``: theta, grid, output and prediction for fixed test images. Without a transformer: nothing."""
+    """Writes ``snapshots/<step>.safetensors``: theta, grid, output and prediction for fixed test images. Without a transformer: nothing.
 
-    def __init__(self, run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> None:
-        self.run, self.model = run, model
+    ``answers`` makes the prediction from what the model returns, or says None: then there is none.
+    """
+
+    def __init__(self, run: Run, model: nn.Module, images: Tensor, labels: Tensor, *, answers: Callable[[Any], Tensor | None]) -> None:
+        self.run, self.model, self.answers = run, model, answers
         self.transformer = getattr(model, "transformer", None)
         chosen = first_of_each(labels)
         self.images, self.labels = images[chosen], labels[chosen]
@@ -42,7 +50,7 @@ class Snapshots:
         was_training = self.model.training
         self.model.eval()
         output, theta, grid = self.transformer.warp(self.images)
-        prediction = self.model(self.images).argmax(1)
+        prediction = self.answers(self.model(self.images))
         self.model.train(was_training)
-        tensors = {"theta": theta, "output": output, "grid": grid.float(), "prediction": prediction}
+        tensors = {"theta": theta, "output": output, "grid": grid.float()} | ({} if prediction is None else {"prediction": prediction})
         write_tensors(self.run.snapshots / f"{step:07d}.safetensors", tensors)
