@@ -143,9 +143,9 @@ def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], li
     assert isinstance(transformer, SpatialTransformer)
     snapshots = []
     for file in taken:
-        kept = _read_tensors(file, "grid", "output", "prediction")
+        kept = _read_tensors(file, "grid", "output")
         view = View(kept["grid"], kept["output"], transformer.align_corners)
-        snapshots.append(Snapshot(int(file.stem), [view], kept["prediction"]))
+        snapshots.append(Snapshot(int(file.stem), [view], kept.get("prediction")))
     return _read_tensors(files.snapshots / "images.safetensors", "images", "labels"), snapshots
 
 

@@ -45,7 +45,7 @@ class DistortedDigits:
         num_classes: int = 10,
     ) -> None:
         if limit is not None:
-            _check_whole("limit", limit, 1)
+            check_whole("limit", limit, 1)
         self.train, self.test = (Digits(name, split, limit, num_classes) for name, split in (("train", train), ("test", test)))
         self.distortion = DISTORTIONS[distortion]()
         self.canvas = self.distortion.canvas if canvas is None else canvas
@@ -80,30 +80,30 @@ class DistortedDigits:
             rank: which of the ``world_size`` consecutive parts of the batch to return.
             device: where the images are warped and returned.
         """
-        part = _part(batch_size, rank, world_size)
+        part = part_of(batch_size, rank, world_size)
         for name, value in (("step", step), ("seed", seed)):
-            _check_whole(name, value, 0, "train_batch")
-        index = _shuffled(step, batch_size, seed, self.num_train)
-        rng = _generator(TRAIN, step, seed)
+            check_whole(name, value, 0, "train_batch")
+        index = shuffled(step, batch_size, seed, self.num_train)
+        rng = generator(TRAIN, step, seed)
         theta, patches = self._draw(rng, self.train, index)
         return self._make(self.train, index[part], theta[part], patches[part], device), self.train.labels[index[part]].to(device)
 
     def test_set(self, *, device: torch.device | str = "cpu") -> tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"]]:
         """Return all test images, in [0, 1], and their labels: the same at every call, computed anew."""
         index = np.arange(self.num_test)
-        theta, patches = self._draw(_generator(TEST), self.test, index)
+        theta, patches = self._draw(generator(TEST), self.test, index)
         parts = [slice(start, start + CHUNK) for start in range(0, self.num_test, CHUNK)]
         images = torch.cat([self._make(self.test, index[p], theta[p], patches[p], device) for p in parts])
         return images, self.test.labels.to(device)
 
     def plain(self, count: int) -> tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"]]:
         """Return ``count`` test digits in the middle of the canvas, undistorted: the first of each class, then the second of each, ..."""
-        _check_whole("count", count, 1, "plain")
+        check_whole("count", count, 1, "plain")
         if count > self.num_test:
             raise ValueError(f"plain: `count` must be at most {self.num_test}, the number of test digits; got {count}.")
         index = _class_by_class(self.test.labels.numpy())[:count]
         upright = DISTORTIONS["none"]()
-        theta = upright.draw(_generator(TEST), self.test.ink[index], side=self.test.side, canvas=self.canvas)
+        theta = upright.draw(generator(TEST), self.test.ink[index], side=self.test.side, canvas=self.canvas)
         images = upright.apply(self.test.pixels(index), torch.from_numpy(theta).float(), canvas=self.canvas)
         return images, self.test.labels[index]
 
@@ -123,8 +123,8 @@ class DistortedDigits:
         return paste(cut(digits.images, where).to(device) / 255, where.to(device), output)
 
     def _check_sizes(self) -> None:
-        _check_whole("canvas", self.canvas, 1)
-        _check_whole("clutter", self.clutter, 0)
+        check_whole("canvas", self.canvas, 1)
+        check_whole("clutter", self.clutter, 0)
         sides = {self.train.side, self.test.side}
         if len(sides) > 1:
             raise ValueError(f"DistortedDigits: `train` and `test` must have images of one size; got {sorted(sides)}.")
@@ -138,17 +138,17 @@ class DistortedDigits:
             )
 
 
-def _generator(stream: int, number: int = 0, seed: int = 0) -> np.random.Generator:
+def generator(stream: int, number: int = 0, seed: int = 0) -> np.random.Generator:
     """An independent generator for each triple."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, number)))
 
 
 @functools.lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
-    return _generator(ORDER, epoch, seed).permutation(count)
+    return generator(ORDER, epoch, seed).permutation(count)
 
 
-def _shuffled(step: int, batch_size: int, seed: int, count: int) -> np.ndarray:
+def shuffled(step: int, batch_size: int, seed: int, count: int) -> np.ndarray:
     """Which digits a batch shows: epochs in random order follow each other without a gap."""
     position = step * batch_size + np.arange(batch_size)
     first, last = position[0] // count, position[-1] // count
@@ -164,9 +164,9 @@ def _class_by_class(labels: np.ndarray) -> np.ndarray:
     return np.argsort(turn, kind="stable")
 
 
-def _part(batch_size: int, rank: int, world_size: int) -> slice:
+def part_of(batch_size: int, rank: int, world_size: int) -> slice:
     for name, value, least in (("batch_size", batch_size, 1), ("world_size", world_size, 1), ("rank", rank, 0)):
-        _check_whole(name, value, least, "train_batch")
+        check_whole(name, value, least, "train_batch")
     if rank >= world_size:
         raise ValueError(f"train_batch: `rank` must be below `world_size` = {world_size}; got {rank}.")
     if batch_size % world_size:
@@ -178,6 +178,6 @@ def _part(batch_size: int, rank: int, world_size: int) -> slice:
     return slice(rank * size, (rank + 1) * size)
 
 
-def _check_whole(name: str, value: object, least: int, fn: str = "DistortedDigits") -> None:
+def check_whole(name: str, value: object, least: int, fn: str = "DistortedDigits") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least {least}; got {value!r}.")

@@ -5,3 +5,4 @@ from .jaderberg2015 import CNN as CNN
 from .jaderberg2015 import FCN as FCN
 from .jaderberg2015 import STCNN as STCNN
 from .jaderberg2015 import STFCN as STFCN
+from .locator import Locator as Locator

@@ -75,6 +75,16 @@ class CNN(nn.Module):
         """Logits."""
         return self.classifier(x)
 
+    def layers(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
+        """The activations of each hidden layer, behind its rectifier, and the logits."""
+        features, *rest = self.classifier
+        found = []
+        for module in (*features, *rest):
+            x = module(x)
+            if isinstance(module, nn.ReLU):
+                found.append(x)
+        return [*found, x]
+
 
 @MODELS.register("st_fcn")
 class STFCN(nn.Module):
