@@ -11,6 +11,7 @@ LAYERS = (  # lowest first; inside a package imports are free
     "grid",
     "transforms sampling",
     "modules losses",
+    "recurrent",
     "models data viz testing",
     "recipe",
     "training",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .modules import ParallelTransformers as ParallelTransformers
     from .modules import SpatialTransformer as SpatialTransformer
     from .modules import Warp as Warp
+    from .recurrent import RecurrentLocalizer as RecurrentLocalizer
+    from .recurrent import RecurrentSpatialTransformer as RecurrentSpatialTransformer
     from .sampling import MODES as MODES
     from .sampling import PADDING_MODES as PADDING_MODES
     from .sampling import Mode as Mode
@@ -45,6 +47,7 @@ _HOME = {
     "grid": ("apply_matrix", "base_grid", "norm_to_pixel", "pixel_to_norm"),
     "models": ("MODELS",),
     "modules": ("Localizer", "ParallelTransformers", "SpatialTransformer", "Warp"),
+    "recurrent": ("RecurrentLocalizer", "RecurrentSpatialTransformer"),
     "sampling": ("MODES", "PADDING_MODES", "Mode", "explain", "grid_sample", "prefilter", "use_backend", "warp"),
     "transforms": (
         *("TRANSFORMS", "AbstractMatrixTransform", "AbstractTransform", "Affine", "Attention", "Compose"),

@@ -2,6 +2,7 @@
 
 from . import classification as classification  # each registers its task
 from . import colocalisation as colocalisation
+from . import sequence as sequence
 from .base import TASKS as TASKS
 from .base import AbstractTask as AbstractTask
 from .base import Metric as Metric

@@ -64,9 +64,9 @@ class Colocalisation(AbstractTask):
         return 100.0 * (overlap(outputs.box, targets) <= MATCH)
 
     def embed(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
-        """The layers of the embedding network, one behind the other, each shortened to a tenth of the square root of its length."""
+        """The layers of the embedding network, one behind the other, each shortened to a quarter of the fourth root of its length."""
         layers = [layer.flatten(1) for layer in self.embedding.layers(images)]
-        return torch.cat([0.1 * layer / layer.norm(dim=1, keepdim=True).clamp(min=1e-6).sqrt() for layer in layers], dim=1)
+        return torch.cat([0.25 * layer / layer.norm(dim=1, keepdim=True).clamp(min=1e-6) ** 0.75 for layer in layers], dim=1)
 
 
 def random_patches(images: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c s s"]:
