@@ -1,4 +1,4 @@
-"""The recurrent spatial transformer: shapes, identity at the start, the same numbers as its parts, gradients, what it says of wrong arguments."""
+"""The recurrent spatial transformer: the identity at the start, the numbers of its parts, gradients, what is said of wrong arguments."""
 
 import re
 

@@ -103,7 +103,7 @@ def test_damaged_parts_are_named(run, tmp_path):
             show_run(run.path)
         file.write_bytes(whole)
     (run.snapshots / "images.safetensors").rename(spoiled)
-    with pytest.raises(ValueError, match=f"{re.escape(str(spoiled))}: must hold grid, output, prediction; it lacks"):
+    with pytest.raises(ValueError, match=f"{re.escape(str(spoiled))}: must hold grid, output; it lacks"):
         show_run(run.path)
     spoiled.unlink()
     with pytest.raises(FileNotFoundError, match=r"images.safetensors: is missing, though the run has snapshots"):

@@ -47,7 +47,7 @@ class RecurrentLocalizer(nn.Module):
         """Predict ``theta (B, T, P)``, one row for each step."""
         features = self.features(x).flatten(1)
         want = self.recurrent.input_size
-        check_shape("RecurrentLocalizer", "features(x)", features, "B F", F=want, hint="F is `num_features` as given to RecurrentLocalizer.")
+        check_shape("RecurrentLocalizer", "features(x)", features, "B F", F=want, hint="F is `num_features` as given.")
         states, _ = self.recurrent(features[:, None].expand(-1, self.steps, -1))
         return self.localizer(states.flatten(0, 1)).unflatten(0, states.shape[:2])
 

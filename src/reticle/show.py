@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .modules import SpatialTransformer
 from .recipe import Recipe, load
+from .recurrent import RecurrentSpatialTransformer
 from .tasks import build_task
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
@@ -50,7 +51,9 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
     else:
         tell(f"{files.path}: there are no weights yet; window.png and moving.gif come with the first checkpoint.")
     if snapshots:
-        frames = evolution_frames(fixed["images"], snapshots, labels=fixed["labels"], total=recipe.train.steps)
+        # without answers beside the pictures, the targets say nothing
+        labels = None if snapshots[0].predictions is None else fixed["labels"]
+        frames = evolution_frames(fixed["images"], snapshots, labels=labels, total=recipe.train.steps)
         durations = [FIRST, *[EACH] * (len(frames) - 2), LAST][: len(frames)]
         made.append(save_gif(frames, pictures / "evolution.gif", durations=durations))
     return made
@@ -91,8 +94,12 @@ def look(model: nn.Module, images: Tensor) -> tuple[list[View], Any]:
     outputs = model(images)
     for hook in hooks:
         hook.remove()
-    warps = [(transformer.warp(images), transformer.align_corners) for transformer in reading]
-    return [View(warp.grid, warp.output, align_corners) for warp, align_corners in warps], outputs
+    recurrent = {m.transformer: m for m in model.modules() if isinstance(m, RecurrentSpatialTransformer)}
+    views = []
+    for transformer in reading:
+        warps = recurrent[transformer].warp(images) if transformer in recurrent else (transformer.warp(images),)
+        views += [View(warp.grid, warp.output, transformer.align_corners) for warp in warps]
+    return views, outputs
 
 
 def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bool]:
@@ -139,13 +146,16 @@ def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], li
     if not taken:
         return {}, []
     # train writes snapshots of no other module
-    transformer = model.get_submodule("transformer")
+    module = model.get_submodule("transformer")
+    steps = isinstance(module, RecurrentSpatialTransformer)
+    transformer = module.transformer if steps else module
     assert isinstance(transformer, SpatialTransformer)
     snapshots = []
     for file in taken:
         kept = _read_tensors(file, "grid", "output")
-        view = View(kept["grid"], kept["output"], transformer.align_corners)
-        snapshots.append(Snapshot(int(file.stem), [view], kept.get("prediction")))
+        looks = zip(kept["grid"].unbind(1), kept["output"].unbind(1), strict=True) if steps else [(kept["grid"], kept["output"])]
+        views = [View(grid, output, transformer.align_corners) for grid, output in looks]
+        snapshots.append(Snapshot(int(file.stem), views, kept.get("prediction")))
     return _read_tensors(files.snapshots / "images.safetensors", "images", "labels"), snapshots
 
 

@@ -77,9 +77,9 @@ class CNN(nn.Module):
 
     def layers(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
         """The activations of each hidden layer, behind its rectifier, and the logits."""
-        features, *rest = self.classifier
         found = []
-        for module in (*features, *rest):
+        # the layers in the order of the forward pass; sequences of them have none of their own
+        for module in (m for m in self.classifier.modules() if not isinstance(m, nn.Sequential)):
             x = module(x)
             if isinstance(module, nn.ReLU):
                 found.append(x)

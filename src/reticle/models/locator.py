@@ -17,7 +17,7 @@ CORNERS = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 
 
 class Located(NamedTuple):
-    """What was found: the ``window``, ``(B, C, h, w)``, and its ``box`` ``(x_0, y_0, x_1, y_1)`` in pixels from the image's edge, ``(B, 4)``."""
+    """What was found: the ``window``, and its ``box`` ``(x_0, y_0, x_1, y_1)`` in pixels from the image's edge."""
 
     window: Float[Tensor, "b c h w"]
     box: Float[Tensor, "b 4"]
@@ -35,6 +35,7 @@ class Locator(nn.Module):
         filters: number of filters of the convolution.
         hidden: width of both hidden layers; the paper says 8.
         transform: a registered name, or ``{name: .., **arguments}``; the paper's is attention, scale and translation.
+        antialias: as for :class:`reticle.SpatialTransformer`.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class Locator(nn.Module):
             nn.ReLU(),
         )
         family = build_transform(transform)
-        self.transformer = SpatialTransformer(Localizer(features, hidden, family), family, output_size=(window, window), antialias=antialias)
+        localizer = Localizer(features, hidden, family)
+        self.transformer = SpatialTransformer(localizer, family, output_size=(window, window), antialias=antialias)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Located:
         """The window and its box; for windows that are turned or bent, the box around their corners."""

@@ -154,10 +154,11 @@ def _window(input_shape: Shape, downsample: int) -> Shape:
     return channels, height // downsample, width // downsample
 
 
-def _glorot(network: nn.Module) -> Any:
+def _glorot(network: nn.Sequential) -> nn.Sequential:
     """``network`` with the weights as the authors' library draws them: uniform after Glorot, biases 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
+    for name, parameter in network.named_parameters():
+        if name.endswith("weight"):
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)
     return network

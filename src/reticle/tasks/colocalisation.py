@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -34,7 +33,7 @@ class Colocalisation(AbstractTask):
     Args:
         embedding: the folder of a run of a ``cnn``, or the name of one that ships with the package.
         alpha: the margin.
-        inside: weight of a further term, the square of how far a window reaches beyond its image, as a share of the image's sides.
+        bounds: weight of a further term, the square of how far windows reach beyond their images or are smaller than the patches.
 
     >>> boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [5.0, 5.0, 7.0, 7.0]])
     >>> overlap(boxes, torch.tensor([[1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 7.0, 7.0]]))
@@ -45,9 +44,9 @@ class Colocalisation(AbstractTask):
 
     metrics = {"error_percent": Metric(lambda error: error), "correct_percent": Metric(lambda error: 100.0 - error, better="higher")}
 
-    def __init__(self, *, embedding: str = "jaderberg2015/coloc_embedding", alpha: float = 1.0, inside: float = 0.0) -> None:
+    def __init__(self, *, embedding: str = "jaderberg2015/coloc_embedding", alpha: float = 1.0, bounds: float = 0.0) -> None:
         super().__init__()
-        self.embedding, self.alpha, self.inside = load_embedding(embedding), alpha, inside
+        self.embedding, self.alpha, self.bounds = load_embedding(embedding), alpha, bounds
 
     def loss(self, outputs: Located, images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b 4"]) -> Float[Tensor, ""]:
         if len(images) < 2:
@@ -57,7 +56,7 @@ class Colocalisation(AbstractTask):
         unlike = (windows - patches).square().sum(1, keepdim=True)
         hinge = (alike - unlike + self.alpha).clamp(min=0)
         pairs = ~torch.eye(len(images), dtype=torch.bool, device=images.device)
-        return hinge[pairs].mean() + self.inside * beyond(outputs.box, images).square().sum(1).mean()
+        return hinge[pairs].mean() + self.bounds * out_of_bounds(outputs, images).square().sum(1).mean()
 
     def mistakes(self, outputs: Located, targets: Float[Tensor, "b 4"]) -> Float[Tensor, " b"]:
         check_shape("colocalisation", "targets", targets, "B 4", B=len(outputs.box), hint="Name a data set of images with boxes.")
@@ -75,10 +74,11 @@ def random_patches(images: Float[Tensor, "b c h w"], side: int) -> Float[Tensor,
     return torch.stack([image[:, y : y + side, x : x + side] for image, (y, x) in zip(images, corners.tolist(), strict=True)])
 
 
-def beyond(box: Float[Tensor, "b 4"], images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 4"]:
-    """How far each side of a box lies outside the image, as a share of the image's width or height."""
-    size = torch.tensor([images.shape[-1], images.shape[-2]], device=box.device)
-    return torch.cat([-box[:, :2] / size, box[:, 2:] / size - 1], dim=1).clamp(min=0)
+def out_of_bounds(outputs: Located, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 6"]:
+    """How far each side of a box lies outside the image, as a share of the image's, and how much its own sides lack to the window's."""
+    low, high = outputs.box.split(2, dim=1)
+    image, window = (torch.tensor([x.shape[-1], x.shape[-2]], device=low.device) for x in (images, outputs.window))
+    return torch.cat([-low / image, high / image - 1, 1 - (high - low) / window], dim=1).clamp(min=0)
 
 
 def overlap(a: Float[Tensor, "b 4"], b: Float[Tensor, "b 4"]) -> Float[Tensor, " b"]:

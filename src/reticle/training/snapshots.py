@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..modules import SpatialTransformer
+from ..recurrent import RecurrentSpatialTransformer
 from .checkpoint import write_tensors
 from .runs import Run
 
@@ -43,14 +44,20 @@ class Snapshots:
     @torch.no_grad()
     def write(self, step: int) -> None:
         """Record what the transformer does now."""
-        if not isinstance(self.transformer, SpatialTransformer):
+        if not isinstance(self.transformer, SpatialTransformer | RecurrentSpatialTransformer):
             return
         if step == 0:
             write_tensors(self.run.snapshots / "images.safetensors", {"images": self.images, "labels": self.labels})
         was_training = self.model.training
         self.model.eval()
-        output, theta, grid = self.transformer.warp(self.images)
+        warps = self.transformer.warp(self.images)
+        # a recurrent transformer did several things: they lie along one more axis, behind that of the images
+        output, theta, grid = map(_side_by_side, zip(*warps, strict=True)) if isinstance(warps, tuple) else warps
         prediction = self.answers(self.model(self.images))
         self.model.train(was_training)
         tensors = {"theta": theta, "output": output, "grid": grid.float()} | ({} if prediction is None else {"prediction": prediction})
         write_tensors(self.run.snapshots / f"{step:07d}.safetensors", tensors)
+
+
+def _side_by_side(tensors: tuple[Tensor, ...]) -> Tensor:
+    return torch.stack(tensors, dim=1)

@@ -59,7 +59,7 @@ def _side_by_side(panels: Sequence[Image.Image], look: Look) -> tuple[Image.Imag
     return picture, middles
 
 
-def verdict(truth: int | None, prediction: int | None) -> list[tuple[str, str]]:
+def verdict(truth: str | None, prediction: str | None) -> list[tuple[str, str]]:
     """Return the captions below an input and its output: the true class, and the predicted one with a tick or a cross."""
     true = ("" if truth is None else f"true {truth}", MUTED)
     if prediction is None:

@@ -17,19 +17,19 @@ GRID_LINES = 7
 
 
 class Snapshot(NamedTuple):
-    """What a network did at one step of its training: its transformers' ``views``, and the classes that it predicted, ``(B,)``."""
+    """What a network did at one step of its training: its transformers' ``views``, and what it predicted, ``(B,)`` or several an image."""
 
     step: int
     views: Sequence[View]
-    predictions: Int[Tensor, "b"] | None = None
+    predictions: Int[Tensor, "b *answers"] | None = None
 
 
 def window_picture(
     images: Float[Tensor, "b c h w"],
     views: Sequence[View],
     *,
-    labels: Int[Tensor, "b"] | None = None,
-    predictions: Int[Tensor, "b"] | None = None,
+    labels: Int[Tensor, "b *answers"] | None = None,
+    predictions: Int[Tensor, "b *answers"] | None = None,
     columns: int = 2,
     side: int = 168,
 ) -> Image.Image:
@@ -52,7 +52,7 @@ def evolution_frames(
     images: Float[Tensor, "b c h w"],
     snapshots: Sequence[Snapshot],
     *,
-    labels: Int[Tensor, "b"] | None = None,
+    labels: Int[Tensor, "b *answers"] | None = None,
     total: int | None = None,
     columns: int = 2,
     side: int = 126,
@@ -87,7 +87,7 @@ def moving_frames(
     look = _look(images, views, side=side)
     frames = []
     for index, image in enumerate(images):
-        captions = verdict(label, _at(predictions, index))
+        captions = verdict(None if label is None else str(label), _at(predictions, index))
         moment = card(image, pick(views, index), look, captions=captions)
         frames.append(stack([table([moment], look, columns=1, heads=_heads(views, "in", "out"))], look))
     return frames
@@ -123,11 +123,13 @@ def _look(images: Tensor, views: Sequence[View], *, side: int) -> Look:
     return Look(side, margin, GRID_LINES if any(is_bent(view.grid) for view in views) else 0)
 
 
-def _at(classes: Tensor | None, index: int) -> int | None:
-    return None if classes is None else int(classes[index])
+def _at(classes: Tensor | None, index: int) -> str | None:
+    """One image's class in words, or its classes where it has several."""
+    return None if classes is None else " ".join(str(number) for number in classes[index].reshape(-1).tolist())
 
 
 def _score(labels: Tensor | None, predictions: Tensor | None) -> str:
     if labels is None or predictions is None:
         return ""
-    return f"{int((labels.cpu() == predictions.cpu()).sum())} of {len(labels)} right"
+    right = (labels.cpu() == predictions.cpu()).reshape(len(labels), -1).all(1)
+    return f"{int(right.sum())} of {len(labels)} right"
