@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .sampling import prefilter as prefilter
     from .sampling import use_backend as use_backend
     from .sampling import warp as warp
+    from .tasks import TASKS as TASKS
     from .transforms import TRANSFORMS as TRANSFORMS
     from .transforms import AbstractMatrixTransform as AbstractMatrixTransform
     from .transforms import AbstractTransform as AbstractTransform
@@ -49,6 +50,7 @@ _HOME = {
     "modules": ("Localizer", "ParallelTransformers", "SpatialTransformer", "Warp"),
     "recurrent": ("RecurrentLocalizer", "RecurrentSpatialTransformer"),
     "sampling": ("MODES", "PADDING_MODES", "Mode", "explain", "grid_sample", "prefilter", "use_backend", "warp"),
+    "tasks": ("TASKS",),
     "transforms": (
         *("TRANSFORMS", "AbstractMatrixTransform", "AbstractTransform", "Affine", "Attention", "Compose"),
         *("Projective", "Rigid", "Similarity", "ThinPlateSpline", "Translation"),

@@ -3,7 +3,7 @@
 Reference: Jaderberg et al. 2015, A.2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -36,6 +36,7 @@ class Locator(nn.Module):
         hidden: width of both hidden layers; the paper says 8.
         transform: a registered name, or ``{name: .., **arguments}``; the paper's is attention, scale and translation.
         antialias: as for :class:`reticle.SpatialTransformer`.
+        start: ``theta`` at the start, if it shall not be the identity, the whole image.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Locator(nn.Module):
         hidden: int = 8,
         transform: str | Mapping[str, Any] = "attention",
         antialias: int = 1,
+        start: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         channels, height, width = input_shape
@@ -64,7 +66,7 @@ class Locator(nn.Module):
             nn.ReLU(),
         )
         family = build_transform(transform)
-        localizer = Localizer(features, hidden, family)
+        localizer = Localizer(features, hidden, family, None if start is None else torch.tensor(start))
         self.transformer = SpatialTransformer(localizer, family, output_size=(window, window), antialias=antialias)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Located:

@@ -75,10 +75,10 @@ def random_patches(images: Float[Tensor, "b c h w"], side: int) -> Float[Tensor,
 
 
 def out_of_bounds(outputs: Located, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 6"]:
-    """How far each side of a box lies outside the image, as a share of the image's, and how much its own sides lack to the window's."""
+    """How far each side of a box lies outside the image, as a share of the image's, and how much its own sides lack to a patch's."""
     low, high = outputs.box.split(2, dim=1)
-    image, window = (torch.tensor([x.shape[-1], x.shape[-2]], device=low.device) for x in (images, outputs.window))
-    return torch.cat([-low / image, high / image - 1, 1 - (high - low) / window], dim=1).clamp(min=0)
+    image, patch = (torch.tensor([x.shape[-1], x.shape[-2]], device=low.device) for x in (images, outputs.window))
+    return torch.cat([-low / image, high / image - 1, 1 - (high - low) / patch], dim=1).clamp(min=0)
 
 
 def overlap(a: Float[Tensor, "b 4"], b: Float[Tensor, "b 4"]) -> Float[Tensor, " b"]:
