@@ -58,7 +58,8 @@ def wheel(file):
 
 @pytest.mark.slow
 def test_a_wheel_holds_every_source_file_and_recipe(wheel):
-    wanted = [f for pattern in ("*.py", "*.yaml", "*.result.json", "py.typed") for f in (ROOT / "src" / "reticle").rglob(pattern)]
+    patterns = ("*.py", "*.yaml", "*.result.json", "*.safetensors", "py.typed")
+    wanted = [f for pattern in patterns for f in (ROOT / "src" / "reticle").rglob(pattern)]
     missing = {f.relative_to(ROOT / "src").as_posix() for f in wanted} - set(wheel)
     assert len(wanted) > 40 and not missing, missing
 

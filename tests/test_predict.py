@@ -198,3 +198,17 @@ def test_answers_count_and_average():
     assert found.hardest(2).tolist() == [0, 2]
     torch.testing.assert_close(found.before[0, 0, 0], torch.tensor([2.5, 1.5]))
     torch.testing.assert_close(found.after[0, 0, 0], torch.tensor([1.5, 2.5]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("recipe", "text"),
+    [
+        ("jaderberg2015/addition_fcn", "must be a run of a network that reads grey or colour images; it reads inputs of shape (2, 42, 42)"),
+        ("sonderby2015/cnn", "must be a run of the task classification, whose answers are classes; its task is sequence"),
+    ],
+)
+def test_a_run_of_something_else_is_refused(recipe, text, tmp_path, pictures):
+    fit(load(recipe, smoke=True, overrides=["data.digits=digits"]), tmp_path)
+    with pytest.raises(ValueError, match=re.escape(text)):
+        predict(tmp_path, [pictures])

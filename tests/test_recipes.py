@@ -105,6 +105,27 @@ def test_recipe_trains_its_smoke_version(name, tmp_path, monkeypatch):
     assert 0 <= result.value <= 100
 
 
+def test_every_class_of_the_paper_is_located():
+    paper = {"t": [100] * 10, "tc": [81, 82, 88, 75, 94, 84, 93, 85, 89, 87]}  # Jaderberg et al. 2015, Table 5
+    for kind, row in paper.items():
+        recipes = [load(f"jaderberg2015/coloc_{kind}_{digit}") for digit in range(10)]
+        assert [recipe.source.reported for recipe in recipes] == row
+        assert [recipe.data.args for recipe in recipes] == [{"digit": digit, "clutter": 16 * (kind == "tc")} for digit in range(10)]
+        assert {recipe.task.name for recipe in recipes} == {"colocalisation"} and {r.source.metric for r in recipes} == {"correct_percent"}
+
+
+def test_sequences_are_read_with_the_protocol_of_the_authors():
+    reported = {"cnn": 2.9, "ffn_spn_d2": 2.0, "rnn_spn_d3": 1.5}  # Sønderby et al. 2015, abstract
+    for name in ("cnn", *(f"{kind}_spn_d{d}" for kind in ("ffn", "rnn") for d in (1, 2, 3, 4))):
+        recipe = load(f"sonderby2015/{name}")
+        assert recipe.source.reported == reported.get(name) and recipe.task == Part("sequence")
+        assert recipe.model.args.get("downsample") == (int(name[-1]) if "spn" in name else None)
+        assert (recipe.train.batch_size, recipe.train.clip_norm, recipe.optimizer.name) == (100, 5.0, "rmsprop")
+        assert recipe.train.steps == 300 * 600
+        rates = [recipe.train.lr_at(600 * epoch) for epoch in (0, 29, 30, 40, 41, 299)]
+        assert rates == pytest.approx([5e-4, 5e-4, 5e-4 / 1.5, 5e-4 / 1.5, 5e-4 / 1.5**2, 5e-4 / 1.5**25], rel=0.02)
+
+
 @pytest.mark.parametrize("name", names())
 def test_complete_recipe_loads_back_equal(name, write):
     for recipe in (load(name), load(name, smoke=True, overrides=["data.limit=3", "model.more={deep: [1, 2.5, true, null]}"])):
@@ -277,7 +298,7 @@ def test_changing_a_recipe_leaves_the_old_one():
 def test_defaults_live_in_the_dataclass_only():
     for name in names():
         written = yaml.safe_load(find(name).read_text())
-        assert set(written) <= {"source", "seed", "data", "model", "optimizer", "train", "smoke"}
+        assert set(written) <= {"source", "seed", "data", "model", "task", "optimizer", "train", "smoke"}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_damaged_parts_are_named(run, tmp_path):
             show_run(run.path)
         file.write_bytes(whole)
     (run.snapshots / "images.safetensors").rename(spoiled)
-    with pytest.raises(ValueError, match=f"{re.escape(str(spoiled))}: must hold grid, output, prediction; it lacks"):
+    with pytest.raises(ValueError, match=f"{re.escape(str(spoiled))}: must hold grid, output; it lacks"):
         show_run(run.path)
     spoiled.unlink()
     with pytest.raises(FileNotFoundError, match=r"images.safetensors: is missing, though the run has snapshots"):
@@ -122,8 +122,8 @@ def test_look_takes_the_transformers_that_read_the_image():
     model = nn.Sequential(ParallelTransformers(first, second), deeper, nn.Flatten(), nn.Linear(128, 3))
     with torch.no_grad():
         second.localizer.head.bias[2] = 0.5
-    views, predictions = look(model, torch.rand(5, 1, 8, 8))
-    assert predictions.shape == (5,)
+    views, logits = look(model, torch.rand(5, 1, 8, 8))
+    assert logits.shape == (5, 3)
     assert [view.align_corners for view in views] == [True, True]
     torch.testing.assert_close(views[1].grid, views[0].grid + torch.tensor([0.5, 0.0]))
 

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 
 from reticle import Affine, Localizer, SpatialTransformer
 from reticle.recipe import changed, load
+from reticle.tasks.classification import Classification
 from reticle.train import Training, fit
 from reticle.training.build import build_optimizer, load_run
 from reticle.training.checkpoint import load_checkpoint
-from reticle.training.evaluation import error_percent
+from reticle.training.evaluation import mean_mistake
 from reticle.training.parallel import Place
 from reticle.training.results import read_result
 from reticle.training.runs import Run
@@ -60,7 +61,7 @@ def test_run_folder_holds_everything(never_killed):
 def test_loaded_run_makes_the_measured_errors(never_killed):
     recipe, data, model = load_run(never_killed)
     assert recipe == tiny.recipe() and not model.training
-    assert error_percent(model, *data.test_set(), place=CPU) == read_result(never_killed).value
+    assert mean_mistake(model, *data.test_set(), mistakes=Classification().mistakes, place=CPU) == read_result(never_killed).value
 
 
 def test_snapshots_show_fixed_images_from_the_identity_on(never_killed):
@@ -82,7 +83,7 @@ def test_snapshots_show_fixed_images_from_the_identity_on(never_killed):
 def test_snapshots_are_taken_without_dropout(tmp_path):
     model = tiny.Look((1, 6, 6), 4, dropout=0.9)
     images, labels = tiny.Corners().test_set()
-    Snapshots(Run(tmp_path), model, images, labels).write(0)
+    Snapshots(Run(tmp_path), model, images, labels, answers=Classification().answers).write(0)
     assert model.training
     predictions = model.eval()(images[first_of_each(labels)]).argmax(1)
     assert torch.equal(load_file(tmp_path / "snapshots" / "0000000.safetensors")["prediction"], predictions)
@@ -183,7 +184,9 @@ def test_evaluation_counts_every_image_once():
     with torch.no_grad():
         expected = 100 * (model.eval()(images).argmax(1) != labels).double().mean().item()
     model.train()
-    assert error_percent(model, images, labels, place=CPU, batch_size=7) == pytest.approx(expected, rel=1e-12)
+    assert mean_mistake(model, images, labels, mistakes=Classification().mistakes, place=CPU, batch_size=7) == pytest.approx(
+        expected, rel=1e-12
+    )
     assert model.training
 
 

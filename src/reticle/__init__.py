@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .modules import ParallelTransformers as ParallelTransformers
     from .modules import SpatialTransformer as SpatialTransformer
     from .modules import Warp as Warp
+    from .recurrent import RecurrentLocalizer as RecurrentLocalizer
+    from .recurrent import RecurrentSpatialTransformer as RecurrentSpatialTransformer
     from .sampling import MODES as MODES
     from .sampling import PADDING_MODES as PADDING_MODES
     from .sampling import Mode as Mode
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from .sampling import prefilter as prefilter
     from .sampling import use_backend as use_backend
     from .sampling import warp as warp
+    from .tasks import TASKS as TASKS
     from .transforms import TRANSFORMS as TRANSFORMS
     from .transforms import AbstractMatrixTransform as AbstractMatrixTransform
     from .transforms import AbstractTransform as AbstractTransform
@@ -48,7 +51,9 @@ _HOME = {
     "grid": ("apply_matrix", "base_grid", "norm_to_pixel", "pixel_to_norm"),
     "models": ("MODELS", "ContrastNorm", "GlobalNorm"),
     "modules": ("Localizer", "ParallelTransformers", "SpatialTransformer", "Warp"),
+    "recurrent": ("RecurrentLocalizer", "RecurrentSpatialTransformer"),
     "sampling": ("MODES", "PADDING_MODES", "Mode", "explain", "grid_sample", "prefilter", "use_backend", "warp"),
+    "tasks": ("TASKS",),
     "transforms": (
         *("TRANSFORMS", "AbstractMatrixTransform", "AbstractTransform", "Affine", "Attention", "Compose"),
         *("Projective", "Restricted", "Rigid", "Similarity", "ThinPlateSpline", "Translation"),

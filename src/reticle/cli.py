@@ -86,17 +86,19 @@ def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
     Args:
         run: a folder that `reticle train` wrote.
     """
+    from .tasks import build_task
     from .training.build import load_run
-    from .training.evaluation import error_percent
+    from .training.evaluation import mean_mistake
     from .training.parallel import processes
     from .training.runs import Run
 
     recipe, data, model = load_run(Run(run), data_dir=data_dir)
     with processes() as place:
-        images, labels = data.test_set(device=place.device)
-        error = error_percent(model.to(place.device), images, labels, place=place)
+        images, targets = data.test_set(device=place.device)
+        mistakes = build_task(recipe).to(place.device).mistakes
+        error = mean_mistake(model.to(place.device), images, targets, mistakes=mistakes, place=place)
     if _is_first():
-        print(f"{recipe.name}, seed {recipe.seed}: test error {error:.2f} % of {len(labels):,} images")
+        print(f"{recipe.name}, seed {recipe.seed}: test error {error:.2f} % of {len(images):,} images")
 
 
 def predict(run: Folder, images: Images, /, out: Out = None) -> None:

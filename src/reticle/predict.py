@@ -44,6 +44,9 @@ def predict(run: Path | str, images: Sequence[Path | str], *, out: Path | None =
     """
     files = _files(images)
     _, interface, model = load_model(Run(Path(run)))
+    if len(interface.input_shape) != 3 or interface.input_shape[0] not in (1, 3):
+        shape = tuple(interface.input_shape)
+        raise ValueError(f"{run}: must be a run of a network that reads grey or colour images; it reads inputs of shape {shape}.")
     channels, height, width = interface.input_shape
     want = Format((height, width), channels, interface.fit)
     pixels, _ = decode_files([ImageFile(file) for file in files], want, workers=0)

@@ -25,12 +25,16 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """How long and how fast. ``schedule`` maps a step to the factor on the learning rate from there on; the factors multiply up."""
+    """How long and how fast. ``schedule`` maps a step to the factor on the learning rate from there on; the factors multiply up.
+
+    ``clip_norm`` bounds the norm of the gradient of all weights together.
+    """
 
     steps: int = at_least(1)
     batch_size: int = at_least(1)
     lr: float = at_least(0)
     localizer_lr: float = at_least(0, 1.0)
+    clip_norm: float | None = at_least(0, None)
     schedule: dict[int, float] = field(default_factory=dict)
     log_every: int = at_least(1, 100)
     eval_every: int = at_least(1, 5_000)
@@ -50,13 +54,14 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One experiment. ``data``, ``model`` and ``optimizer`` name registered things; ``smoke`` holds the changes for a trial of seconds."""
+    """One experiment. ``data``, ``model``, ``task`` and ``optimizer`` name registered things; ``smoke`` makes of it a trial of seconds."""
 
     name: str
     source: Source = field(default_factory=Source)
     seed: int = at_least(0, 0)
     data: Part
     model: Part
+    task: Part = Part("classification")
     optimizer: Part
     train: Train
     smoke: dict[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .modules import SpatialTransformer, Warp
 from .recipe import Recipe, load
+from .tasks import build_task
 from .training.answers import answers
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
@@ -67,7 +68,9 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
     if trained and _names(data):
         made += _draw_classes(data, model, pictures)
     if snapshots:
-        frames = evolution_frames(fixed["images"], snapshots, labels=fixed["labels"], total=recipe.train.steps, names=_names(data))
+        # without answers beside the pictures, the targets say nothing
+        labels = None if snapshots[0].predictions is None else fixed["labels"]
+        frames = evolution_frames(fixed["images"], snapshots, labels=labels, total=recipe.train.steps, names=_names(data))
         durations = [FIRST, *[EACH] * (len(frames) - 2), LAST][: len(frames)]
         made.append(save_gif(frames, pictures / "evolution.gif", durations=durations))
     return made
@@ -87,10 +90,10 @@ def read_curve(files: Run) -> Curve:
     return Curve(loss, test_error)
 
 
-def look(model: nn.Module, images: Tensor) -> tuple[list[View], Tensor]:
-    """What each transformer that reads the images themselves does with them, and the classes that the model predicts, ``(B,)``."""
-    seen, logits = windows(model, images)
-    return [_view(transformer, warp, images) for transformer, warp in seen], logits.argmax(1)
+def look(model: nn.Module, images: Tensor) -> tuple[list[View], Any]:
+    """What each transformer that reads the images themselves does with them, and what the model returns."""
+    seen, outputs = windows(model, images)
+    return [_view(transformer, warp, images) for transformer, warp in seen], outputs
 
 
 def _view(transformer: SpatialTransformer, warp: Warp, images: Tensor) -> View:
@@ -117,15 +120,19 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
     images, labels = data.test_set()
     chosen = first_of_each(labels, count=8)
     images, labels = images[chosen], labels[chosen]
-    views, predictions = look(model, images)
+    views, outputs = look(model, images)
     if not views:
         tell(f"{recipe.name}: no transformer of the model reads the image itself; there is no window to draw.")
         return []
     pictures.mkdir(parents=True, exist_ok=True)
+    predictions = build_task(recipe).answers(outputs)
+    labels = None if predictions is None else labels
     page = window_picture(images, views, labels=labels, predictions=predictions, names=_names(data))
     page.save(pictures / "window.png")
     if images.ndim == 5:
         tell(f"{recipe.name}: the model reads volumes; moving.gif is for images.")
+        return [pictures / "window.png"]
+    if recipe.task.name != "classification":  # what moves is one digit
         return [pictures / "window.png"]
     return [pictures / "window.png", _draw_moving(recipe, model, data, pictures / "moving.gif")]
 
@@ -140,8 +147,8 @@ def _draw_moving(recipe: Recipe, model: nn.Module, data: Any, file: Path) -> Pat
         distortion = recipe.data.args.get("distortion", "rts")
         moved = moving_images(digits[-1], motion=distortion if distortion in MOTIONS else "rts")
         label, pause = int(labels[-1]), MOVING
-    views, predictions = look(model, moved)
-    frames = moving_frames(moved, views, label=label, predictions=predictions, names=_names(data))
+    views, logits = look(model, moved)
+    frames = moving_frames(moved, views, label=label, predictions=logits.argmax(1), names=_names(data))
     return save_gif(frames, file, durations=[pause] * len(frames))
 
 
@@ -152,7 +159,8 @@ def _draw_classes(data: Any, model: nn.Module, pictures: Path) -> list[Path]:
     found = answers(model, images, labels, num_classes=data.num_classes)
     made = [save_confusion(found.confusion, names, pictures / "confusion.png"), pictures / "hardest.png"]
     hardest = found.hardest(HARDEST)
-    views, predictions = look(model, images[hardest])
+    views, logits = look(model, images[hardest])
+    predictions = logits.argmax(1)
     truth, said = labels[hardest].tolist(), predictions.tolist()
     # without a transformer there is one panel, and one place for text
     captions = None if views else [(f"{names[t]} {'✓' if t == p else '✗ ' + names[p]}", "") for t, p in zip(truth, said, strict=True)]
@@ -181,13 +189,16 @@ def _read_snapshots(files: Run, model: nn.Module) -> tuple[dict[str, Tensor], li
     # train writes snapshots of no other modules
     whole = model.get_submodule("transformer")
     parts = [part for part in whole.modules() if isinstance(part, SpatialTransformer)]
+    # one that looks again has as many windows as it has looks
+    count = sum(name.partition(".")[0] == "output" for name in _read_tensors(taken[0]))
+    parts = [part for part in parts for _ in range(max(1, count // len(parts)))]
     names = [key_of(name, number) for number, part in enumerate(parts) for name in (_window_of(part), "output")]
-    kept = {int(file.stem): _read_tensors(file, *names, "prediction") for file in taken}
+    kept = {int(file.stem): _read_tensors(file, *names) for file in taken}
     fixed = _read_tensors(files.snapshots / "images.safetensors", "images", "labels")
     snapshots = []
     for step, tensors in kept.items():
         views = [_kept_view(part, number, tensors, fixed["images"]) for number, part in enumerate(parts)]
-        snapshots.append(Snapshot(step, views, tensors["prediction"]))
+        snapshots.append(Snapshot(step, views, tensors.get("prediction")))
     return fixed, snapshots
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch.nn.utils import clip_grad_norm_, convert_conv2d_weight_memory_format
 
 from .recipe import Recipe
+from .tasks import build_task
 from .training.build import build_data, build_model, build_optimizer
 from .training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from .training.evaluation import METRICS, error_percent
+from .training.evaluation import mean_mistake
 from .training.interface import write_interface
 from .training.lock import alone_in
 from .training.machine import commit, hardware
@@ -52,18 +52,19 @@ def fit(recipe: Recipe, out: str | Path, *, resume: bool = False, data_dir: Path
 
 
 class Training:
-    """A recipe on its way: the model, the optimizer, and how far they are."""
+    """A recipe on its way: the task, the model, the optimizer, and how far they are."""
 
     def __init__(self, recipe: Recipe, run: Run, place: Place, *, data_dir: Path | None = None) -> None:
         _check(recipe, place)
         self.recipe, self.run, self.place = recipe, run, place
+        self.task = build_task(recipe).to(place.device)
         self.data = build_data(recipe, data_dir=data_dir)
         self.test_set = self.data.test_set(device=place.device)
         # channels_last is the faster layout, on CPUs and GPUs
         self.model = convert_conv2d_weight_memory_format(build_model(recipe, self.data), torch.channels_last).to(place.device)
         self.optimizer = build_optimizer(recipe, self.model)
         self.watch = Watch(self.model, place)
-        self.snapshots = Snapshots(run, self.model, *self.test_set)
+        self.snapshots = Snapshots(run, self.model, *self.test_set, answers=self.task.answers)
         self.step, self.seconds, self.test_error = 0, 0.0, 100.0
         # loss, right answers and images since the last line of the metrics, summed on the device, so that no step waits for it
         self.sums = torch.zeros(3, dtype=torch.float64, device=place.device)
@@ -108,20 +109,22 @@ class Training:
         seed, train, place = self.recipe.seed, self.recipe.train, self.place
         for group in self.optimizer.param_groups:
             group["lr"] = train.lr_at(self.step) * group["lr_scale"]
-        images, labels = self.data.train_batch(
+        images, targets = self.data.train_batch(
             self.step, train.batch_size, seed=seed, rank=place.rank, world_size=place.world_size, device=place.device
         )
-        # what the model draws, such as dropout, is the same after a resume, and different in every process
+        # what the model and the task draw, such as dropout, is the same after a resume, and different in every process
         torch.manual_seed(int(np.random.SeedSequence([seed, self.step, place.rank]).generate_state(1)[0]))
         self.model.train()
-        logits = self.network(images)
-        loss = F.cross_entropy(logits, labels)
+        outputs = self.network(images)
+        loss = self.task.loss(outputs, images, targets)
         self.optimizer.zero_grad()
         loss.backward()
+        if train.clip_norm is not None:
+            clip_grad_norm_(self.model.parameters(), train.clip_norm)
         self.optimizer.step()
         self.watch.see(loss)
-        right = (logits.detach().argmax(1) == labels).sum()
-        self.sums += torch.stack([loss.detach() * len(labels), right, torch.full_like(right, len(labels))])
+        right = self.task.num_right(outputs, targets)
+        self.sums += torch.stack([loss.detach() * len(images), right, torch.full_like(right, len(images))])
         self.step += 1
         self.watch.step = self.step
 
@@ -136,8 +139,8 @@ class Training:
         return {"step": self.step, "loss": loss / images, "accuracy": right / images, "lr": lr, "images_per_s": round(speed, 1)}
 
     def evaluate(self) -> dict[str, float]:
-        """Percent of the test images that the model gets wrong."""
-        self.test_error = error_percent(self.model, *self.test_set, place=self.place)
+        """How wrong the model is on the test set: the mean of the mistakes that the task counts."""
+        self.test_error = mean_mistake(self.model, *self.test_set, mistakes=self.task.mistakes, place=self.place)
         return {"step": self.step, "test_error": self.test_error}
 
     def save(self) -> None:
@@ -155,7 +158,8 @@ class Training:
 
     def _open(self, *, resume: bool) -> dict[str, Any] | None:
         self.run.prepare(self.recipe, resume=resume)
-        write_interface(self.run, self.data)
+        if self.recipe.task.name == "classification":
+            write_interface(self.run, self.data)
         state = load_checkpoint(self.run.checkpoint) if self.run.checkpoint.exists() else None
         self.run.forget_after(state["step"] if state else -1)
         return state
@@ -180,7 +184,7 @@ class Training:
             recipe=recipe.name,
             seed=recipe.seed,
             metric=recipe.source.metric,
-            value=round(METRICS[recipe.source.metric](self.test_error), 4),
+            value=round(self.task.metrics[recipe.source.metric].of(self.test_error), 4),
             num_params=sum(p.numel() for p in self.model.parameters()),
             steps=recipe.train.steps,
             schedule=schedule_of(recipe),
@@ -204,8 +208,6 @@ def _own_random_numbers(place: Place) -> AbstractContextManager[None]:
 def _check(recipe: Recipe, place: Place) -> None:
     if recipe.train.batch_size % place.world_size:
         raise ValueError(f"train.batch_size: must divide evenly among {place.world_size} processes; got {recipe.train.batch_size}.")
-    if recipe.source.metric not in METRICS:
-        raise ValueError(f"source.metric: must be one of {', '.join(METRICS)}; got {recipe.source.metric!r}.")
 
 
 def _tensorboard(training: Training) -> Any:

@@ -4,11 +4,13 @@ then ``folder.py``; the rest finds and reads files.
 
 from . import addition as addition  # each registers its data set
 from . import arrays as arrays
+from . import colocalisation as colocalisation
 from . import digits as digits
 from . import folder as folder
 from . import gtsrb as gtsrb
 from . import listing as listing
 from . import mnist as mnist
+from . import sequence as sequence
 from . import signs as signs
 from . import volumes as volumes
 from .addition import DigitSums as DigitSums

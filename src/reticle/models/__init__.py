@@ -12,4 +12,8 @@ from .jaderberg2015_volumes import STVolumeCNN as STVolumeCNN
 from .jaderberg2015_volumes import VolumeCNN as VolumeCNN
 from .localizers import RefiningLocalizer as RefiningLocalizer
 from .localizers import SharedFeatures as SharedFeatures
+from .locator import Locator as Locator
 from .moodstocks2015 import IDSIA as IDSIA
+from .sonderby2015 import FFNSPN as FFNSPN
+from .sonderby2015 import RNNSPN as RNNSPN
+from .sonderby2015 import SPNCNN as SPNCNN

@@ -76,6 +76,16 @@ class CNN(nn.Module):
         """Logits."""
         return self.classifier(x)
 
+    def layers(self, x: Float[Tensor, "b c h w"]) -> list[Tensor]:
+        """The activations of each hidden layer, behind its rectifier, and the logits."""
+        found = []
+        # the layers in the order of the forward pass; sequences of them have none of their own
+        for module in (m for m in self.classifier.modules() if not isinstance(m, nn.Sequential)):
+            x = module(x)
+            if isinstance(module, nn.ReLU):
+                found.append(x)
+        return [*found, x]
+
 
 @MODELS.register("st_fcn")
 class STFCN(nn.Module):

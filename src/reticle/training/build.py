@@ -23,18 +23,22 @@ OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer
 OPTIMIZERS.register("sgd")(torch.optim.SGD)
 OPTIMIZERS.register("adam")(torch.optim.Adam)
 OPTIMIZERS.register("adamw")(torch.optim.AdamW)
+OPTIMIZERS.register("rmsprop")(torch.optim.RMSprop)
+# what a model is told of its data, as far as the data set has it: `length` answers to each image
+TOLD = ("input_shape", "num_classes", "length")
 
 
 def build_data(recipe: Recipe, *, data_dir: Path | None = None) -> Any:
     """The data of ``recipe``; its files are looked for in ``data_dir``, if given."""
     given = {} if data_dir is None else {"data_dir": data_dir}
-    return _make(DATASETS, recipe.data, "data", given=given)
+    return make(DATASETS, recipe.data, "data", given=given)
 
 
 def build_model(recipe: Recipe, data: Any) -> nn.Module:
     """The model of ``recipe`` for images of ``data``, with weights drawn from the seed of the recipe."""
     torch.manual_seed(recipe.seed)
-    model: nn.Module = _make(MODELS, recipe.model, "model", given={"input_shape": tuple(data.input_shape), "num_classes": data.num_classes})
+    given = {name: getattr(data, name) for name in TOLD if hasattr(data, name)}
+    model: nn.Module = make(MODELS, recipe.model, "model", given=given)
     for module in model.modules():
         # a mean and a deviation of the training set belong to the model: they are saved with its weights
         if isinstance(module, GlobalNorm) and hasattr(data, "statistics"):
@@ -51,7 +55,7 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
         {"params": [p for p in model.parameters() if id(p) in inside], "lr_scale": recipe.train.localizer_lr},
     ]
     given = {"params": [group for group in groups if group["params"]], "lr": recipe.train.lr}
-    optimizer: torch.optim.Optimizer = _make(OPTIMIZERS, recipe.optimizer, "optimizer", given=given)
+    optimizer: torch.optim.Optimizer = make(OPTIMIZERS, recipe.optimizer, "optimizer", given=given)
     return optimizer
 
 
@@ -75,6 +79,8 @@ def load_model(run: Run) -> tuple[Recipe, Interface, nn.Module]:
         ValueError: the weights are damaged.
     """
     recipe = _recipe_of(run)
+    if recipe.task.name != "classification":
+        raise ValueError(f"{run.path}: must be a run of the task classification, whose answers are classes; its task is {recipe.task.name}.")
     interface = read_interface(run)
     return recipe, interface, _trained(run, build_model(recipe, interface))
 
@@ -92,7 +98,7 @@ def _trained(run: Run, model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def _make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, Any]) -> Any:
+def make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, Any]) -> Any:
     """Call what ``part`` names with its arguments and the ``given`` ones, which a recipe may not set."""
     thing = _look_up(registry, part.name, where)
     _check_arguments(inspect.signature(thing).parameters, part, where, given=given)

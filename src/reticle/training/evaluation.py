@@ -1,25 +1,27 @@
-"""How many of the test images does a model get wrong?"""
+"""How wrong is a model on the test set?"""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .parallel import Place
 
-# what a recipe may name as its metric, from the percentage of wrong answers
-METRICS: dict[str, Callable[[float], float]] = {"error_percent": lambda error: error, "accuracy_percent": lambda error: 100.0 - error}
-
 
 @torch.no_grad()
-def error_percent(model: nn.Module, images: Tensor, labels: Tensor, *, place: Place, batch_size: int = 250) -> float:
-    """How many percent of ``images`` the model puts into a wrong class; the processes take batches in turn."""
+def mean_mistake(
+    model: nn.Module, images: Tensor, targets: Tensor, *, mistakes: Callable[[Any, Tensor], Tensor], place: Place, batch_size: int = 250
+) -> float:
+    """The mean of ``mistakes(outputs, targets)`` over all answers to ``images``; the processes take batches in turn."""
     was_training = model.training
     model.eval()
-    wrong = torch.zeros((), dtype=torch.int64, device=place.device)
+    totals = torch.zeros(2, dtype=torch.float64, device=place.device)
     # the same batches for any number of processes, so that the answer is the same too
-    batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+    batches = list(zip(images.split(batch_size), targets.split(batch_size), strict=True))
     for x, y in batches[place.rank :: place.world_size]:
-        wrong += (model(x.to(place.device)).argmax(1) != y.to(place.device)).sum()
+        found = mistakes(model(x.to(place.device)), y.to(place.device))
+        totals += torch.stack([found.sum(), torch.full_like(found.sum(), found.numel())])
     model.train(was_training)
-    return 100.0 * int(place.total(wrong)) / len(labels)
+    wrong, answers = place.total(totals).tolist()
+    return wrong / answers

@@ -1,7 +1,7 @@
 """What does each transformer of a network do with the images themselves? Found by running the network, whatever it is made of."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,8 @@ class Seen(NamedTuple):
 
 
 @torch.no_grad()
-def windows(model: nn.Module, images: Tensor) -> tuple[list[Seen], Tensor]:
-    """What each transformer that reads the images does with them, and the logits.
+def windows(model: nn.Module, images: Tensor) -> tuple[list[Seen], Any]:
+    """What each transformer that reads the images does with them, and what the model returns. One that looks again stands there again.
 
     A normalisation before a transformer is seen through. Transformers deeper in the network read features; their windows would not
     fit the image.
@@ -48,8 +48,9 @@ def windows(model: nn.Module, images: Tensor) -> tuple[list[Seen], Tensor]:
         if isinstance(module, SpatialTransformer):
             hooks.append(module.localizer.register_forward_hook(note(module)))
     try:
-        logits = model(images)
+        outputs = model(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return [Seen(transformer, transformer.sample(images, theta)) for transformer, theta in thetas.items()], logits
+    looks = [(transformer, look) for transformer, theta in thetas.items() for look in (theta.unbind(1) if theta.ndim == 3 else [theta])]
+    return [Seen(transformer, transformer.sample(images, theta)) for transformer, theta in looks], outputs

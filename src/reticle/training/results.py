@@ -148,7 +148,7 @@ def overview() -> list[tuple[str, ...]]:
     for name in names():
         recipe, kept = load(name), kept_result(name)
         minutes = f"{kept.minutes:.1f}" if kept else ""
-        rows.append((name, _reported(recipe), kept.value if kept else NOT_YET, minutes, _training(recipe, kept)))
+        rows.append((name, _reported(recipe), _measured(recipe, kept), minutes, _training(recipe, kept)))
     return rows
 
 
@@ -157,7 +157,7 @@ def table(prefix: str = "", *, measured_only: bool = False) -> str:
     lines = ["| recipe | paper | measured | steps × batch, optimizer | command |", "| --- | --: | --: | --- | --- |"]
     for name in (name for name in names() if name.startswith(prefix)):
         recipe, kept = load(name), kept_result(name)
-        cells = (name, _reported(recipe), kept.value if kept else NOT_YET, _training(recipe, kept))
+        cells = (name, _reported(recipe), _measured(recipe, kept), _training(recipe, kept))
         if kept or not measured_only:
             lines.append(f"| {' | '.join(cells)} | `{command(name, kept.changes if kept else {})}` |")
     return "\n".join(lines) + "\n"
@@ -170,7 +170,16 @@ def command(name: str, changes: dict[str, Any]) -> str:
 
 
 def _reported(recipe: Recipe) -> str:
-    return "" if recipe.source.reported is None else f"{recipe.source.reported:g}"
+    return "" if recipe.source.reported is None else f"{recipe.source.reported:g}{_kind(recipe)}"
+
+
+def _measured(recipe: Recipe, kept: Kept | None) -> str:
+    return f"{kept.value}{_kind(recipe)}" if kept else NOT_YET
+
+
+def _kind(recipe: Recipe) -> str:
+    """What a number counts, if not errors: `` correct`` for ``correct_percent``."""
+    return "" if recipe.source.metric == "error_percent" else f" {recipe.source.metric.removesuffix('_percent')}"
 
 
 def _training(recipe: Recipe, kept: Kept | None) -> str:

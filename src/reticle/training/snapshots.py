@@ -1,9 +1,13 @@
 """What does the transformer do to a few fixed images, from before training to its end? Kept for the pictures."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..modules import ParallelTransformers, SpatialTransformer, Warp
+from ..recurrent import RecurrentSpatialTransformer
 from .checkpoint import write_tensors
 from .looking import windows
 from .runs import Run
@@ -19,7 +23,9 @@ def snapshot_steps(steps: int, *, count: int = 30) -> set[int]:
 
 
 def first_of_each(labels: Tensor, *, count: int = 6) -> Tensor:
-    """The indices of the first ``count`` test images of different classes."""
+    """The indices of the first ``count`` test images, of different classes if each is of one."""
+    if labels.ndim > 1:
+        return torch.arange(len(labels))[:count]
     firsts = [int((labels == label).nonzero()[0]) for label in labels.unique()]
     return torch.tensor(sorted(firsts)[:count])
 
@@ -27,12 +33,14 @@ def first_of_each(labels: Tensor, *, count: int = 6) -> Tensor:
 class Snapshots:
     """Writes ``snapshots/<step>.safetensors``: theta, grid, output and prediction for fixed test images. Without a transformer: nothing.
 
-    Of transformers side by side the second adds ``theta.1`` and so on. In 3-D there is no grid, which would be the largest by far,
-    and of the output only its sum along the depth.
+    Of transformers side by side the second adds ``theta.1`` and so on, and so does the second look of one that looks again. In 3-D there is
+    no grid, which would be the largest by far, and of the output only its sum along the depth.
+
+    ``answers`` makes the prediction from what the model returns, or says None: then there is none.
     """
 
-    def __init__(self, run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> None:
-        self.run, self.model = run, model
+    def __init__(self, run: Run, model: nn.Module, images: Tensor, labels: Tensor, *, answers: Callable[[Any], Tensor | None]) -> None:
+        self.run, self.model, self.answers = run, model, answers
         self.transformer = getattr(model, "transformer", None)
         chosen = first_of_each(labels)
         self.images, self.labels = images[chosen], labels[chosen]
@@ -40,18 +48,19 @@ class Snapshots:
     def write(self, step: int) -> None:
         """Record what the transformer does now."""
         transformer = self.transformer
-        if not isinstance(transformer, SpatialTransformer | ParallelTransformers):
+        if not isinstance(transformer, SpatialTransformer | ParallelTransformers | RecurrentSpatialTransformer):
             return
         was_training = self.model.training
         self.model.eval()
-        seen, logits = windows(self.model, self.images)
+        seen, outputs = windows(self.model, self.images)
         self.model.train(was_training)
         mine = [warp for part in transformer.modules() for reader, warp in seen if reader is part]
         if not mine:  # it reads something else than the images
             return
         if step == 0:
             write_tensors(self.run.snapshots / "images.safetensors", {"images": self.images, "labels": self.labels})
-        tensors = {"prediction": logits.argmax(1)}
+        prediction = self.answers(outputs)
+        tensors = {} if prediction is None else {"prediction": prediction}
         for number, warp in enumerate(mine):
             tensors |= {key_of(name, number): tensor for name, tensor in _kept(warp).items()}
         write_tensors(self.run.snapshots / f"{step:07d}.safetensors", tensors)

@@ -64,19 +64,19 @@ def side_by_side(panels: Sequence[Image.Image], look: Look, *, captions: Sequenc
     return Card(picture, middles)
 
 
-def verdict(truth: int | None, prediction: int | None, names: Sequence[str] = ()) -> list[tuple[str, str]]:
+def verdict(truth: str | None, prediction: str | None, *, named: bool = False) -> list[tuple[str, str]]:
     """Return the captions below an input and its output: the true class, and the predicted one with a tick or a cross.
 
-    Where the classes have ``names``, these are written in place of "true 3" and "predicted 5".
+    Names speak for themselves; numbers are introduced by "true" and "predicted".
     """
-    true = ("" if truth is None else names[truth] if names else f"true {truth}", MUTED)
+    true = ("" if truth is None else truth if named else f"true {truth}", MUTED)
     if prediction is None:
         return [true]
     if truth is None:
-        return [true, (names[prediction] if names else f"predicted {prediction}", INK)]
+        return [true, (prediction if named else f"predicted {prediction}", INK)]
     mark, colour = ("✓", RIGHT) if prediction == truth else ("✗", WRONG)
     # a long name may be cut at its end
-    return [true, (f"{mark} {names[prediction]}" if names else f"predicted {prediction} {mark}", colour)]
+    return [true, (f"{mark} {prediction}" if named else f"predicted {prediction} {mark}", colour)]
 
 
 def table(cards: Sequence[Card], look: Look, *, columns: int, heads: Sequence[str]) -> Image.Image:

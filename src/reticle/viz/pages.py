@@ -18,19 +18,19 @@ GRID_LINES = 7
 
 
 class Snapshot(NamedTuple):
-    """What a network did at one step of its training: its transformers' ``views``, and the classes that it predicted, ``(B,)``."""
+    """What a network did at one step of its training: its transformers' ``views``, and what it predicted, ``(B,)`` or several an image."""
 
     step: int
     views: Sequence[View]
-    predictions: Int[Tensor, "b"] | None = None
+    predictions: Int[Tensor, "b *answers"] | None = None
 
 
 def window_picture(
     images: Float[Tensor, "b c h w"],
     views: Sequence[View],
     *,
-    labels: Int[Tensor, "b"] | None = None,
-    predictions: Int[Tensor, "b"] | None = None,
+    labels: Int[Tensor, "b *answers"] | None = None,
+    predictions: Int[Tensor, "b *answers"] | None = None,
     names: Sequence[str] = (),
     captions: Sequence[tuple[str, str]] | None = None,
     columns: int = 2,
@@ -58,7 +58,7 @@ def evolution_frames(
     images: Float[Tensor, "b c h w"],
     snapshots: Sequence[Snapshot],
     *,
-    labels: Int[Tensor, "b"] | None = None,
+    labels: Int[Tensor, "b *answers"] | None = None,
     total: int | None = None,
     names: Sequence[str] = (),
     columns: int = 2,
@@ -95,7 +95,7 @@ def moving_frames(
     look = _look(images, views, side=side)
     frames = []
     for index, image in enumerate(images):
-        captions = verdict(label, _at(predictions, index), names)
+        captions = verdict(_text(label, names), _at(predictions, index, names), named=bool(names))
         moment = card(image, pick(views, index), look, captions=captions)
         frames.append(stack([table([moment], look, columns=1, heads=_heads(views, "in", "out"))], look))
     return frames
@@ -112,7 +112,9 @@ def _table(
     names: Sequence[str] = (),
     captions: Sequence[Sequence[tuple[str, str]]] | None = None,
 ) -> Image.Image:
-    captions = captions or [verdict(_at(labels, index), _at(predictions, index), names) for index in range(len(images))]
+    captions = captions or [
+        verdict(_at(labels, index, names), _at(predictions, index, names), named=bool(names)) for index in range(len(images))
+    ]
     if images.ndim == 5:
         solid = [volume_card(volume, pick(views, i)[0], look, captions=captions[i]) for i, volume in enumerate(images)]
         return table(solid, look, columns=columns, heads=HEADS)
@@ -143,11 +145,17 @@ def _look(images: Tensor, views: Sequence[View], *, side: int) -> Look:
     return Look(side, margin, GRID_LINES if any(is_bent(view.grid) for view in views) else 0)
 
 
-def _at(classes: Tensor | None, index: int) -> int | None:
-    return None if classes is None else int(classes[index])
+def _at(classes: Tensor | None, index: int, names: Sequence[str]) -> str | None:
+    """One image's class in words, or its classes where it has several."""
+    return None if classes is None else " ".join(str(_text(number, names)) for number in classes[index].reshape(-1).tolist())
+
+
+def _text(number: int | None, names: Sequence[str]) -> str | None:
+    return None if number is None else names[number] if names else str(number)
 
 
 def _score(labels: Tensor | None, predictions: Tensor | None) -> str:
     if labels is None or predictions is None:
         return ""
-    return f"{int((labels.cpu() == predictions.cpu()).sum())} of {len(labels)} right"
+    right = (labels.cpu() == predictions.cpu()).reshape(len(labels), -1).all(1)
+    return f"{int(right.sum())} of {len(labels)} right"

@@ -1,0 +1,139 @@
+"""Data of the tasks beside classification: digits to co-localise, and sequences of digits."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from reticle.data import DATASETS
+from reticle.data.sequence import PATCHES
+
+colocated = functools.cache(functools.partial(DATASETS["colocated_digits"], digits="digits"))
+sequences = functools.cache(functools.partial(DATASETS["digit_sequences"], digits="digits"))
+MAKE = {"colocated_digits": lambda: colocated(digit=4, clutter=16), "digit_sequences": lambda: sequences(num_test=30)}
+each_data = pytest.mark.parametrize("name", sorted(MAKE))
+
+
+# both -------------------------------------------------------------------------------------------------------------------------
+
+
+@each_data
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_parts_of_a_batch_are_the_batch(name, world_size):
+    data = MAKE[name]()
+    whole = data.train_batch(5, 12, seed=1)
+    parts = [data.train_batch(5, 12, seed=1, rank=rank, world_size=world_size) for rank in range(world_size)]
+    for tensor, pieces in zip(whole, zip(*parts, strict=True), strict=True):
+        assert torch.equal(tensor, torch.cat(pieces))
+
+
+@each_data
+def test_a_batch_depends_on_seed_and_step_alone(name):
+    data = MAKE[name]()
+    images, targets = data.train_batch(7, 8, seed=3)
+    assert images.dtype == torch.float32 and images.shape == (8, *data.input_shape) and len(targets) == 8
+    assert images.min() == 0 and 0.9 < images.max() <= 1
+    data.train_batch(2, 8, seed=3)
+    again = data.train_batch(7, 8, seed=3)
+    assert torch.equal(images, again[0]) and torch.equal(targets, again[1])
+    assert not torch.equal(images, data.train_batch(8, 8, seed=3)[0])
+    assert not torch.equal(images, data.train_batch(7, 8, seed=4)[0])
+
+
+@each_data
+def test_the_test_set_is_fixed(name):
+    data = MAKE[name]()
+    images, targets = data.test_set()
+    assert images.shape == (data.num_test, *data.input_shape) and len(targets) == data.num_test
+    assert torch.equal(images, data.test_set()[0])
+
+
+# to co-localise ---------------------------------------------------------------------------------------------------------------
+
+
+def test_each_image_holds_a_digit_of_the_class_in_its_box():
+    data = colocated(digit=4)
+    source = DATASETS["digits"](distortion="none").test
+    of_class = source.images[source.labels == 4].float() / 255
+    images, boxes = (tensor.clone() for tensor in data.test_set())
+    assert data.input_shape == (1, 84, 84) and len(images) == 100
+    assert torch.equal(boxes[:, 2:] - boxes[:, :2], torch.full((100, 2), 28.0))
+    assert boxes.min() >= 0 and boxes.max() <= 84
+    for index, (image, box) in enumerate(zip(images, boxes.int().tolist(), strict=True)):
+        x, y, right, bottom = box
+        assert torch.equal(image[0, y:bottom, x:right], of_class[index % len(of_class)])
+        image[:, y:bottom, x:right] = 0
+        assert not image.any()
+
+
+def test_digits_are_anywhere_and_classes_differ():
+    boxes = colocated(digit=4).boxes
+    assert boxes[:, :2].min(0).values.max() <= 2 and boxes[:, :2].max(0).values.min() >= 54
+    assert not torch.equal(colocated(digit=4).images, colocated(digit=5).images)
+
+
+def test_clutter_lies_over_the_same_digits():
+    plain, cluttered = colocated(digit=4), colocated(digit=4, clutter=16)
+    assert torch.equal(plain.boxes, cluttered.boxes)
+    more = cluttered.images - plain.images
+    assert more.min() >= 0
+    assert 100 < (more > 0).flatten(1).sum(1).float().mean() < 16 * 36
+
+
+def test_training_shows_every_image_once_an_epoch():
+    data = colocated(digit=4)
+    boxes = torch.cat([data.train_batch(step, 20, seed=0)[1] for step in range(5)])
+    assert sorted(map(tuple, boxes.tolist())) == sorted(map(tuple, data.boxes.tolist()))
+
+
+# sequences --------------------------------------------------------------------------------------------------------------------
+
+
+def test_sequences_are_placed_as_the_authors_place_them():
+    data = sequences(num_test=30)
+    drawn = data._draw(np.random.default_rng(0), data.train, 5000)
+    y, x = drawn.corner[..., 0], drawn.corner[..., 1]
+    assert (np.diff(x) == 28).all() and set(x[:, 0]) == set(range(16))
+    assert y.min() == 0 and y.max() == 72
+    slopes = np.diff(y)
+    free = ((y > 0) & (y < 72)).all(1)
+    assert (slopes[free, 0] == slopes[free, 1]).all() and set(slopes[free, 0]) == set(range(-14, 14))
+    assert set(drawn.patch[..., 3:].ravel()) == set(range(91)) and set(drawn.patch[..., 1:3].ravel()) == set(range(19))
+    assert drawn.patch.shape == (5000, PATCHES, 5) and drawn.digit.max() == data.num_train - 1
+
+
+def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
+    data = sequences(num_test=30)
+    drawn = data._draw(np.random.default_rng(1), data.test, 6)
+    images, labels = data._make(data.test, drawn, slice(0, 6), "cpu")
+    for index in range(6):
+        canvas, clutter = np.zeros((100, 100)), np.zeros((100, 100))
+        for digit, (y, x) in zip(drawn.digit[index], drawn.corner[index], strict=True):
+            canvas[y : y + 28, x : x + 28] = data.test.images[digit] / 255
+        for number, row, column, y, x in drawn.patch[index]:
+            clutter[y : y + 9, x : x + 9] = data.train.images[number, row : row + 9, column : column + 9] / 255
+        np.testing.assert_allclose(images[index, 0], np.minimum(canvas + clutter, 1), atol=1e-6)
+        assert labels[index].tolist() == data.test.labels[drawn.digit[index]].tolist()
+    assert data.length == labels.shape[1] == 3 and data.num_classes == 10
+
+
+# errors -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("colocated_digits", {"digit": 10}, "ColocatedDigits: `digit` must be a class that has test digits, one of [0, 1, 2, 3"),
+        ("colocated_digits", {"digit": -1}, "ColocatedDigits: `digit` must be a whole number of at least 0; got -1."),
+        ("colocated_digits", {"digit": 1, "count": 1}, "ColocatedDigits: `count` must be a whole number of at least 2; got 1."),
+        ("colocated_digits", {"digit": 1, "canvas": 27}, "ColocatedDigits: `canvas` must be a whole number of at least 28; got 27."),
+        ("digit_sequences", {"num_test": 0}, "DigitSequences: `num_test` must be a whole number of at least 1; got 0."),
+        ("digit_sequences", {"canvas": 99}, "DigitSequences: `canvas` must be a whole number of at least 100; got 99."),
+    ],
+)
+def test_wrong_arguments_are_answered(name, options, message):
+    with pytest.raises(ValueError) as error:
+        DATASETS[name](digits="digits", **options)
+    assert message in str(error.value)
