@@ -38,6 +38,7 @@ def recipes() -> None:
 
     header, *rows = overview()
     table = Table(*header, box=box.SIMPLE_HEAD)
+    table.columns[0].no_wrap = True  # a name is there to be copied
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
