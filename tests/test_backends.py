@@ -100,6 +100,15 @@ def test_use_backend_as_a_block_ends_with_it(calls):
     assert calls == ["reference", "aten", "reference", FIRST, FIRST]
 
 
+def test_use_backend_as_a_block_may_come_again(calls):
+    block = use_backend("reference")
+    for _ in range(2):
+        with block:
+            grid_sample(IMAGE, GRID)
+        grid_sample(IMAGE, GRID)
+    assert calls == ["reference", FIRST] * 2
+
+
 def test_use_backend_as_a_statement_lasts(calls):
     use_backend("reference")
     grid_sample(IMAGE, GRID)

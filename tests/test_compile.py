@@ -151,3 +151,16 @@ def test_tangents_pass_through_compiled_code(device):
         dual = forward_ad.make_dual(matrix, matrix)
         want, got = (forward_ad.unpack_dual(f(dual)).tangent for f in (run, torch.compile(run, backend="eager")))
         torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("padding_mode", ["reflection", "wrap"])
+def test_the_reference_is_exported_for_any_size(padding_mode):
+    class Sampled(nn.Module):
+        def forward(self, image, grid):
+            return grid_sample(image, grid, "bilinear", padding_mode, backend="reference")
+
+    height, width = torch.export.Dim("height"), torch.export.Dim("width")
+    image, grid = torch.rand(2, 3, 8, 9), torch.rand(1, 4, 4, 2) * 6 - 3
+    program = torch.export.export(Sampled(), (image, grid), dynamic_shapes=({2: height, 3: width}, {}))
+    other = torch.rand(2, 3, 5, 7)
+    torch.testing.assert_close(program.module()(other, grid), Sampled()(other, grid))

@@ -20,6 +20,7 @@ DENSE = "`{0}` must be dense; got {1}.\n  Convert it first with {0}.to_dense()."
     ("args", "options", "error", "text"),
     [
         ((None, GRID), {}, TypeError, FN + "`input` must be a tensor; got NoneType."),
+        ((IMAGE, GRID), {"align_corners": "no"}, TypeError, FN + "`align_corners` must be True or False; got 'no'."),
         ((IMAGE, [0.0]), {}, TypeError, FN + "`grid` must be a tensor; got list."),
         (
             (IMAGE.long(), GRID),
@@ -141,7 +142,7 @@ DENSE = "`{0}` must be dense; got {1}.\n  Convert it first with {0}.to_dense()."
         ((IMAGE.to_sparse(), GRID), {}, ValueError, FN + DENSE.format("input", "torch.sparse_coo")),
         ((IMAGE, GRID.to_mkldnn()), {}, ValueError, FN + DENSE.format("grid", "torch._mkldnn")),
         ((IMAGE, GRID), {"out": torch.zeros(2, 3, 4, 4).to_sparse()}, ValueError, FN + DENSE.format("out", "torch.sparse_coo")),
-        ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, native, aten, reference."),
+        ((IMAGE, GRID), {"backend": "cuda"}, ValueError, "reticle: unknown backend 'cuda'. Known: auto, native, triton, aten, reference."),
     ],
 )
 def test_errors_say_what_and_how(args, options, error, text):

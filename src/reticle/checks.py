@@ -79,6 +79,12 @@ def check_positive_int(fn: str, name: str, n: object) -> None:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least 1; got {n!r}.")
 
 
+def check_bool(fn: str, name: str, value: object) -> None:
+    """Raise TypeError unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{fn}: `{name}` must be True or False; got {value!r}.")
+
+
 def check_numbers(fn: str, name: str, value: object) -> None:
     """Raise TypeError unless ``value`` is a real number, or a sequence, an array or a dense tensor of them."""
     if isinstance(value, Tensor):

@@ -77,12 +77,18 @@ class use_backend:
     """
 
     def __init__(self, name: str) -> None:
-        global _forced
         find_backend(name)
-        self._before, _forced = _forced, name
+        self._name, self._entered = name, False
+        self._set()
 
     def __enter__(self) -> None:
-        return None
+        if self._entered:  # a block again, by the same object
+            self._set()
+        self._entered = True
+
+    def _set(self) -> None:
+        global _forced
+        self._before, _forced = _forced, self._name
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         global _forced

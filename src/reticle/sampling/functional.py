@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ..checks import check_batch, check_device, check_finite, check_floating, check_numbers, check_shape, check_tensor, computes
+from ..checks import check_batch, check_bool, check_device, check_finite, check_floating, check_numbers, check_shape, check_tensor, computes
 from .backends import choose, make_spec
 from .modes import Mode
 from .output import check_out, compute
@@ -77,6 +77,7 @@ def grid_sample(
         check_shape(fn, "grid", grid, _GRID[ndim], hint=_HINT[ndim])
     check_device(fn, "input", input, "grid", grid)
     check_batch(fn, "input", input, "grid", grid)
+    check_bool(fn, "align_corners", align_corners)
     fill = make_fill(fn, value, padding_mode, input)
     chosen = choose(make_spec(input, mode, padding_mode, align_corners, fill), backend)
     if out is not None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ..checks import check_batch, check_device, check_size
+from ..checks import check_batch, check_bool, check_device, check_size
 from ..grid import check_matrix, source_grid
 from .backends import choose, make_spec
 from .functional import check_input, make_fill
@@ -57,6 +57,7 @@ def warp(
     check_device(fn, "input", input, "matrix", matrix)
     check_batch(fn, "input", input, "matrix", matrix)
     output_size = tuple(size) if output_size is None else check_size(fn, "output_size", output_size, len(size))
+    check_bool(fn, "align_corners", align_corners)
     fill = make_fill(fn, value, padding_mode, input)
     chosen = choose(make_spec(input, mode, padding_mode, align_corners, fill), backend)
     if out is not None:

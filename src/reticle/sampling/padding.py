@@ -73,7 +73,7 @@ def _fold(norm: Tensor, size: int, period: int, align_corners: bool) -> Tensor:
     length = extent(size, align_corners=align_corners)
     if length == 0:
         return torch.where(norm.isfinite(), norm, 0) * 0  # one pixel, corners aligned: every point lies on it
-    norm = torch.where(norm.isfinite(), norm, float(pixel_to_norm(0, size, align_corners=align_corners)))
+    norm = torch.where(norm.isfinite(), norm, pixel_to_norm(0, size, align_corners=align_corners))
     whole = 2 * period / length
     wide = norm.double().fmod(whole)  # exact, however large
     return (wide - whole * (wide.detach() / whole).round()).to(norm.dtype)

@@ -79,8 +79,8 @@ def load_model(run: Run) -> tuple[Recipe, Interface, nn.Module]:
         ValueError: the weights are damaged.
     """
     recipe = _recipe_of(run)
-    if recipe.task.name != "classification":
-        raise ValueError(f"{run.path}: must be a run of the task classification, whose answers are classes; its task is {recipe.task.name}.")
+    if (name := recipe.task.name) != "classification":
+        raise ValueError(f"{run.path}: must be a run of the task classification, whose answers are classes; its task is {name}.")
     interface = read_interface(run)
     return recipe, interface, _trained(run, build_model(recipe, interface))
 
