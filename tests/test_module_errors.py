@@ -149,7 +149,7 @@ def test_a_class_in_place_of_a_transform_is_explained():
 def test_parts_of_a_transformer_are_checked_when_it_is_made():
     with pytest.raises(TypeError, match="^SpatialTransformer: `localizer` must be a module; got None.$"):
         SpatialTransformer(None, Affine())
-    with pytest.raises(ValueError, match="^reticle: unknown backend 'atan'. Known: auto, native, aten, reference.$"):
+    with pytest.raises(ValueError, match="^reticle: unknown backend 'atan'. Known: auto, native, triton, aten, reference.$"):
         SpatialTransformer(nn.Flatten(), Affine(), backend="atan")
     with pytest.raises(TypeError, match=r"^`mode` must be a name in MODES or a Mode; got list\.$"):
         SpatialTransformer(nn.Flatten(), Affine(), mode=["bilinear"])
