@@ -167,6 +167,12 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=again, problem_mark=key.start_mark)
         return mapping
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Bring merged keys in, and keep of each key only its last value: where ``node`` is merged in turn, PyYAML 6.0.4 takes the first."""
+        super().flatten_mapping(node)
+        last = {(key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key): (key, value) for key, value in node.value}
+        node.value = list(last.values())
+
 
 def _read(file: Path) -> dict[str, Any]:
     try:
