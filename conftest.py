@@ -117,3 +117,15 @@ def _poisoned_memory(request, monkeypatch):
 
     for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
         monkeypatch.setattr(owner, name, poisoned(getattr(owner, name)))
+
+
+@pytest.fixture
+def write_recipe(tmp_path):
+    """Give the text, or the bytes, of a recipe; get its file."""
+
+    def write(text):
+        file = tmp_path / "mine.yaml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return file
+
+    return write

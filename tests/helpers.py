@@ -1,4 +1,4 @@
-"""What the tests of the sampler share: tolerances, points on and off the kinks, and the sampler once more, in loops over scalars.
+"""What tests share: tolerances, points on and off the kinks, the sampler once more, in loops over scalars; a recipe of the fewest lines.
 
 Nothing here uses the library's arithmetic: the oracle and the grids are written from the paper and from the conventions alone.
 """
@@ -30,6 +30,15 @@ EXACT = {(1, False): (8,), (2, False): (4, 8), (3, False): (4, 2, 8), (1, True):
 
 DEVICE = os.environ.get("RETICLE_TEST_DEVICE", "cpu")  # of --device
 CALLS = list(itertools.product(sorted(MODES), sorted(PADDING_MODES), (False, True)))
+
+RECIPE = """\
+source: {cite: someone, where: somewhere}
+seed: 0
+data: {name: digits}
+model: {name: cnn}
+optimizer: {name: sgd}
+train: {steps: 2, batch_size: 4, lr: 0.1}
+"""
 
 
 def able(

@@ -206,7 +206,7 @@ def test_wrong_batches_are_refused(options, message):
 
 @pytest.mark.errors
 @pytest.mark.parametrize(
-    "count, message", [(0, "a whole number of at least 1; got 0"), (13, "at most 12, the number of test digits; got 13")]
+    "count, message", [(0, "a whole number of at least 1; got 0"), (13, "at most 12, the number of test images; got 13")]
 )
 def test_plain_wants_a_count_that_there_is(count, message):
     with pytest.raises(ValueError, match=f"plain: `count` must be {message}"):

@@ -1,4 +1,4 @@
-"""The sampler for GPUs, by Triton's interpreter or on a GPU: against the reference, in every layout and dtype, and as torch sees it.
+"""The sampler for GPUs, by Triton's interpreter or on a GPU: against the reference, in every layout and dtype.
 
 Here is what only this backend has. With TRITON_INTERPRET=1, or --device cuda, the tests of the sampler walk over its calls too.
 """
@@ -9,9 +9,9 @@ import itertools
 import pytest
 import torch
 from helpers import DEVICE, GRADIENT_TOL, TOL, off_kink_grid
-from torch.func import grad, vmap
+from triton_calls import FEW, SIZES, both_ways, place
 
-from reticle import Affine, Localizer, SpatialTransformer, explain, grid_sample, warp
+from reticle import grid_sample, warp
 from reticle.sampling import triton as triton_backend
 
 if importlib.util.find_spec("triton") is None:
@@ -20,49 +20,12 @@ if DEVICE != "cuda" and not triton_backend.INTERPRETED:
     pytest.skip("needs a GPU (--device cuda) or Triton's interpreter (TRITON_INTERPRET=1)", allow_module_level=True)
 pytestmark = pytest.mark.interpreter
 MODES, PADDINGS = ("nearest", "bilinear", "bicubic", "bspline3"), ("zeros", "constant", "border", "reflection", "wrap")
-SIZES = {1: ((5,), (4,)), 2: ((4, 5), (3, 2)), 3: ((2, 3, 4), (2, 1, 3))}  # input, output
 LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
-FILL = (0.5, -2.0)
 KINDS = ("grid", "affine", "projective")
-# each mode, padding, dimension, convention and kind of place at least once: interpreting the whole product takes minutes
-FEW = [
-    (1, "bspline3", "wrap", True, "grid"),
-    (1, "nearest", "reflection", False, "affine"),
-    (2, "nearest", "constant", False, "projective"),
-    (2, "bilinear", "zeros", False, "affine"),
-    (2, "bilinear", "border", True, "projective"),
-    (2, "bicubic", "reflection", False, "grid"),
-    (3, "bilinear", "constant", True, "affine"),
-    (3, "nearest", "wrap", False, "grid"),
-]
 ALL = list(itertools.product((1, 2, 3), MODES, PADDINGS, (False, True), KINDS))
-few = pytest.mark.parametrize(("ndim", "mode", "padding_mode", "align_corners", "kind"), FEW)
 every = pytest.mark.parametrize(
     ("ndim", "mode", "padding_mode", "align_corners", "kind"), [pytest.param(*c, marks=() if c in FEW else pytest.mark.slow) for c in ALL]
 )
-
-
-def place(ndim, kind, align_corners=False, batch=1, dtype=torch.float64, device=DEVICE):
-    """A grid or a matrix."""
-    size, out = SIZES[ndim]
-    if kind == "grid":
-        return off_kink_grid(batch, out, size, align_corners=align_corners, dtype=dtype).to(device)
-    matrix = 0.8 * torch.eye(ndim + 1) + 0.4 * (torch.rand(batch, ndim + 1, ndim + 1) - 0.5)
-    return matrix[:, : ndim + (kind == "projective")].to(device, dtype)
-
-
-def sample(image, where, call, backend="triton", **options):
-    options = {"value": FILL if image.shape[1] == 2 else 0.5, "backend": backend} | options
-    if where.ndim == 3 and where.shape[-1] == image.ndim - 1:
-        return warp(image, where, SIZES[image.ndim - 2][1], *call, **options)
-    return grid_sample(image, where, *call, **options)
-
-
-def both_ways(image, where, call, backend="triton"):
-    leaves = image.detach().requires_grad_(), where.detach().requires_grad_()
-    output = sample(*leaves, call, backend)
-    cotangent = torch.linspace(-1, 1, output.numel(), device=output.device).to(output.dtype).view(output.shape)
-    return output.detach(), *torch.autograd.grad(output, leaves, cotangent)
 
 
 @every
@@ -250,109 +213,6 @@ def test_no_gradient_is_computed_that_nobody_asked_for(device):
     for wanted in ((True, False), (False, True)):
         found = op(torch.rand(1, 2, 3, 2, device=device), image, matrix, 1, 0, False, None, *wanted)
         assert [g.numel() > 0 for g in found] == list(wanted)
-
-
-@few
-def test_second_derivatives_are_those_of_the_reference(ndim, mode, padding_mode, align_corners, kind, device):
-    call, results = (mode, padding_mode, align_corners), []
-    image, where = torch.rand(1, 2, *SIZES[ndim][0], dtype=torch.float64, device=device), place(ndim, kind, align_corners)
-    for backend in ("triton", "reference"):
-        leaves = image.clone().requires_grad_(), where.clone().requires_grad_()
-        first = torch.autograd.grad(sample(*leaves, call, backend).pow(3).sum(), leaves, create_graph=True)
-        results.append(torch.autograd.grad(sum(d.pow(2).sum() for d in first), leaves))
-    torch.testing.assert_close(*results, rtol=1e-7, atol=1e-7)
-
-
-@pytest.mark.parametrize("kind", ["grid", "affine"])
-def test_vmap_equals_a_loop(kind, device):
-    images = torch.rand(3, 1, 2, 4, 5, dtype=torch.float64, device=device)
-    wheres = place(2, kind, batch=3)[:, None]
-
-    def loss(image, where):
-        return sample(image, where, ("bilinear", "zeros", False)).square().sum()
-
-    got = vmap(grad(loss, argnums=(0, 1)), (None, 0))(images[0], wheres)
-    want = [grad(loss, argnums=(0, 1))(images[0], w) for w in wheres]
-    torch.testing.assert_close(got, tuple(torch.stack(g) for g in zip(*want, strict=True)), **TOL[torch.float64])
-
-
-def test_autocast_leaves_coordinates_alone(device):
-    image, matrix = torch.rand(1, 2, 4, 5, device=device), place(2, "affine", dtype=torch.float32)
-    with torch.autocast(device.type, torch.bfloat16):
-        got = sample(image, matrix, ("bilinear", "zeros", False))
-    assert torch.equal(got, sample(image, matrix, ("bilinear", "zeros", False)))
-
-
-@pytest.mark.compile
-@pytest.mark.parametrize("name", ["triton_warp", "triton_grid_sample"])
-def test_the_operators_obey_the_rules_of_torch(name, device):
-    image, fill = torch.rand(1, 2, 4, 5, dtype=torch.float64, device=device), torch.rand(2, dtype=torch.float64, device=device)
-    where, size = (place(2, "affine"), [[3, 2]]) if name == "triton_warp" else (place(2, "grid"), [])
-    leaves = image.clone().requires_grad_(), where.clone().requires_grad_()
-    ops, output = torch.ops.reticle, torch.rand(1, 2, 3, 2, dtype=torch.float64, device=device)
-    torch.library.opcheck(getattr(ops, name).default, (*leaves, *size, 1, 1, False, fill))
-    cotangent = output.clone().requires_grad_()
-    torch.library.opcheck(getattr(ops, f"{name}_backward").default, (cotangent, *leaves, 1, 0, True, fill, True, True))
-    torch.library.opcheck(getattr(ops, f"{name}_into").default, (image, where, 1, 1, True, fill, output))
-
-
-@pytest.mark.compile
-def test_it_compiles_whole_for_every_size(device):
-    torch.compiler.reset()
-    call = ("bilinear", "reflection", False)
-    whole = torch.compile(lambda i, w: sample(i, w, call), fullgraph=True, dynamic=True, backend="aot_eager")
-    for channels, size in ((3, (6, 7)), (4, (9, 5))):
-        image, where = torch.rand(2, channels, *size, dtype=torch.float64, device=device), place(2, "affine", batch=2)
-        results = []
-        for function in (whole, lambda i, w: sample(i, w, call)):
-            leaves = image.clone().requires_grad_(), where.clone().requires_grad_()
-            output = function(*leaves)
-            results.append((output, *torch.autograd.grad(output.square().sum(), leaves)))
-        torch.testing.assert_close(*results)
-    torch.compiler.reset()
-
-
-def network(device):
-    """Localiser, warp, CNN."""
-    features = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten())
-    st = SpatialTransformer(Localizer(features, 4 * 3 * 3, Affine()), Affine(), backend="triton")
-    return torch.nn.Sequential(st, torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(3 * 6 * 6, 2)).to(device)
-
-
-@pytest.mark.compile
-def test_a_network_trains_a_step_compiled_as_it_does_eagerly(device):
-    """On a GPU by inductor, which calls the kernels; else by torch's own kernels around the operators."""
-    torch.compiler.reset()
-    model, results = network(device), []
-    options = {} if device.type == "cuda" else {"backend": "aot_eager"}
-    before = {name: p.clone() for name, p in model.state_dict().items()}
-    for function in (model, torch.compile(model, fullgraph=True, dynamic=True, **options)):
-        model.load_state_dict(before)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        optimizer.zero_grad()
-        torch.manual_seed(1)
-        function(torch.rand(3, 1, 8, 8, device=device)).square().sum().backward()
-        optimizer.step()
-        results.append([p.detach().clone() for p in model.parameters()])
-    torch.testing.assert_close(*results)
-    assert not torch.equal(dict(model.named_parameters())["0.localizer.head.bias"], before["0.localizer.head.bias"])  # through the warp
-    torch.compiler.reset()
-
-
-@pytest.mark.compile
-@pytest.mark.parametrize("strict", [False, True])
-def test_it_is_exported_with_the_operator_in_it(strict, device):
-    model = network(device)
-    batch = torch.export.Dim("batch", min=2, max=64)
-    program = torch.export.export(model, (torch.rand(3, 1, 8, 8, device=device),), dynamic_shapes=({0: batch},), strict=strict)
-    assert "reticle.triton_warp" in program.graph_module.code
-    image = torch.rand(5, 1, 8, 8, device=device)
-    torch.testing.assert_close(program.module()(image), model(image))
-
-
-def test_explain_names_it(device):
-    line = explain(torch.zeros(1, 1, 4, 4, device=device), torch.eye(2, 3, device=device)[None]).splitlines()[1]
-    assert line.startswith("triton     ") and ("interpreted" in line or "chosen" in line)
 
 
 @pytest.mark.slow

@@ -30,10 +30,10 @@ def python(*args, **environment):
 @needs_triton
 @once
 def test_the_kernels_compute_what_they_should():
-    """Some of test_triton.py; all of it, with TRITON_INTERPRET=1 and ``-m interpreter``."""
-    file = Path(__file__).with_name("test_triton.py")
+    """Some of the tests marked so; all of them, with TRITON_INTERPRET=1 and ``-m interpreter``."""
+    files = [str(Path(__file__).with_name(name)) for name in ("test_triton.py", "test_triton_in_torch.py")]
     chosen = ("-m", "interpreter and not slow", "-k", QUICK)
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(file), *chosen, TRITON_INTERPRET="1")
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files, *chosen, TRITON_INTERPRET="1")
     assert done.returncode == 0, done.stdout[-5000:]
     assert " passed" in done.stdout
 
