@@ -1,6 +1,7 @@
 """Who computes a call? Each backend says in words what it refuses; the first that does not refuse is taken."""
 
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from . import aten, native, triton
 from .modes import Mode, find_mode
+from .operators import sample_by, warp_by
 from .padding import PADDING_MODES
 from .reference import sample_reference
 
@@ -43,9 +45,14 @@ class Backend(NamedTuple):
     """What else to say of it: the instruction set that it was compiled for."""
 
 
+def _ways(sample: str, warp: str) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    """``run`` and ``warp`` of operators of our own."""
+    return partial(sample_by, sample), partial(warp_by, warp)
+
+
 BACKENDS: tuple[Backend, ...] = (  # in order of preference
-    Backend("native", native.refuses, native.sample_native, native.warp_native, writes=True, detail=native.instruction_set),
-    Backend("triton", triton.refuses, triton.sample_triton, triton.warp_triton, writes=True, detail=triton.version),
+    Backend("native", native.refuses, *_ways("grid_sample", "warp"), writes=True, detail=native.instruction_set),
+    Backend("triton", triton.refuses, *_ways("triton_grid_sample", "triton_warp"), writes=True, detail=triton.version),
     Backend("aten", aten.refuses, aten.sample_aten),
     Backend("reference", lambda s: None, sample_reference),
 )

@@ -5,21 +5,16 @@
 
 import importlib.util
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Shaped
-from torch import Tensor
 
-from .native_rules import MODES, PADDING_MODES, new_like, new_output, register, run
+from . import operators
+from .native_rules import new_like, new_output, register
 
 if TYPE_CHECKING:
     from .backends import Spec
 
-_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8)
-_MODE_IDS = {name: i for i, name in enumerate(MODES)}
-_PADDING_IDS = {name: i for i, name in enumerate(PADDING_MODES)}
 # Triton's own switch: kernels are then run by an interpreter in Python, for tests, on tensors of the CPU
 INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -67,40 +62,7 @@ def lacks(s: "Spec") -> str | None:
     """Why they cannot do the call wherever Triton is, or None."""
     if s.device != DEVICE:
         return f"computes on {DEVICE} tensors, not on {s.device}" if INTERPRETED else f"computes on GPUs, not on {s.device}"
-    if s.mode not in _MODE_IDS:
-        return f"has no {s.mode if isinstance(s.mode, str) else 'user-defined'} mode"
-    if s.dtype not in _DTYPES:
-        return f"has no {s.dtype}"
-    if s.learns_value:
-        return "has no gradient to `value`"
-    return None
-
-
-def sample_triton(
-    input: Shaped[Tensor, "#b c *size"],
-    grid: Float[Tensor, "#b *out d"],
-    mode: str,
-    padding_mode: str,
-    align_corners: bool,
-    fill: Tensor | None,
-    out: Tensor | None = None,
-) -> Shaped[Tensor, "b c *out"]:
-    """The sample at the points of a grid of any strides."""
-    return run("triton_grid_sample", input, grid, (_MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
-
-
-def warp_triton(
-    input: Shaped[Tensor, "#b c *size"],
-    matrix: Float[Tensor, "#b r s"],
-    output_size: Sequence[int],
-    mode: str,
-    padding_mode: str,
-    align_corners: bool,
-    fill: Tensor | None,
-    out: Tensor | None = None,
-) -> Shaped[Tensor, "b c *out"]:
-    """The sample under a matrix; no grid is stored."""
-    return run("triton_warp", input, matrix, (output_size, _MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
+    return operators.lacks(s)
 
 
 def _forward_into(input, where, mode, padding, align_corners, fill, output):

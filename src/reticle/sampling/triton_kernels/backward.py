@@ -5,7 +5,7 @@ import triton.language as tl
 
 from .axis import BILINEAR, CONSTANT, NEAREST, slope, tap, weight
 from .place import AFFINE, GRID, divide, extent, is_visible, moved, target
-from .tile import ordinary_of, over_channels, over_points, place, read, tile_of
+from .tile import over_channels, over_points, points_of, read, tile_of
 
 
 @triton.jit
@@ -91,6 +91,25 @@ def add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost,
 
 
 @triton.jit
+def add_planes(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost,
+               cz, fz, uz, iz, i_z, t_z, cy, fy, uy, iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x,
+               A: tl.constexpr, W: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
+               CORNERS: tl.constexpr, LAST: tl.constexpr, TO_INPUT: tl.constexpr, TO_WHERE: tl.constexpr, FIXED: tl.constexpr):  # fmt: skip
+    """What all taps say."""
+    if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
+        for tz in range(S):
+            gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy,
+                                   iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT,
+                                   TO_WHERE, FIXED)  # fmt: skip
+    else:
+        for tz in tl.static_range(S if NDIM > 2 else 1):
+            gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy,
+                                   iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT,
+                                   TO_WHERE, FIXED)  # fmt: skip
+    return gx, gy, gz
+
+
+@triton.jit
 def write_slopes(grad_where, where, gx, gy, gz, ux, uy, uz, mask, b, group, groups, tiles_x, tiles_y, tile, x, y, z,
                  iz, iy, ix, oz, oy, ox, zero, A: tl.constexpr, NDIM: tl.constexpr, CORNERS: tl.constexpr, KIND: tl.constexpr):  # fmt: skip
     """From slopes by pixels to the gradient of a grid's points, or to a tile's share in that of its matrix."""
@@ -124,23 +143,11 @@ def backward(grad, input, where, fill, scale, grad_input, grad_where,
              TO_INPUT: tl.constexpr, TO_WHERE: tl.constexpr, FIXED: tl.constexpr):  # fmt: skip
     """Adds to ``grad_input``, in floating or fixed point; writes the slopes of each point, or what they say of the matrix of a tile."""
     b, group, x0, y0, z, tile = tile_of(oz, tiles_x, tiles_y, groups, TX, N // TX)
-    n = tl.arange(0, N)
-    dx, dy = n % TX, n // TX
-    x, y = x0 + dx, y0 + dy
-    mask = (x < ox) & (y < oy)
     where += b.to(tl.int64) * w_b
-    at = z.to(tl.int64) * w_z + (y.to(W) * w_y + x.to(W) * w_x) if KIND == GRID else x
-    easy = ordinary_of(where, NDIM, KIND)
+    x, y, mask, cx, fx, ux, cy, fy, uy, cz, fz, uz = points_of(
+        where, x0, y0, z, iz, iy, ix, oz, oy, ox, w_z, w_y, w_x, w_d, zero,
+        A, W, NDIM, MODE, PADDING, CORNERS, KIND, TX, N)  # fmt: skip
     S: tl.constexpr = 1 if MODE == NEAREST else (2 if MODE == BILINEAR else 4)
-    cx, fx, ux = place(where, at, mask, easy, 0, ix, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
-                       A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
-    cy, fy, uy, cz, fz, uz = cx, fx, ux, cx, fx, ux
-    if NDIM > 1:
-        cy, fy, uy = place(where, at, mask, easy, 1, iy, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
-                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
-    if NDIM > 2:
-        cz, fz, uz = place(where, at, mask, easy, 2, iz, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
-                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
     lanes = tl.arange(0, CB)
     grad_at = over_channels(y.to(W) * g_y + x.to(W) * g_x, LAST)
     input += b.to(tl.int64) * i_b
@@ -159,16 +166,9 @@ def backward(grad, input, where, fill, scale, grad_input, grad_where,
         if FIXED:
             by = over_points(tl.load(scale + b.to(tl.int64) * s_b + c + lanes, there, other=0), LAST)
             scaled = tl.where(by > 0, g, 0) * by
-        if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
-            for tz in range(S):
-                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy,
-                                       iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT,
-                                       TO_WHERE, FIXED)  # fmt: skip
-        else:
-            for tz in tl.static_range(S if NDIM > 2 else 1):
-                gx, gy, gz = add_plane(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, tz, i_z, t_z, cy, fy, uy,
-                                       iy, i_y, t_y, cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT,
-                                       TO_WHERE, FIXED)  # fmt: skip
+        gx, gy, gz = add_planes(gx, gy, gz, g, scaled, pixels, adds_to, wanted, lost, cz, fz, uz, iz, i_z, t_z, cy, fy, uy, iy, i_y, t_y,
+                                cx, fx, ux, ix, i_x, t_x, A, W, S, NDIM, MODE, PADDING, CORNERS, LAST, TO_INPUT, TO_WHERE,
+                                FIXED)  # fmt: skip
     if TO_WHERE:
         write_slopes(grad_where, where, gx, gy, gz, ux, uy, uz, mask, b, group, groups, tiles_x, tiles_y, tile, x, y, z, iz, iy, ix,
                      oz, oy, ox, zero, A, NDIM, CORNERS, KIND)  # fmt: skip

@@ -4,8 +4,7 @@ import triton
 import triton.language as tl
 
 from .axis import BILINEAR, CONSTANT, NEAREST, tap, weight
-from .place import GRID
-from .tile import ordinary_of, over_channels, over_points, place, read, tile_of
+from .tile import over_channels, over_points, points_of, read, tile_of
 
 
 @triton.jit
@@ -42,6 +41,22 @@ def add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, 
     return total
 
 
+@triton.jit
+def add_planes(total, pixels, wanted, lost, cz, fz, uz, iz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+               A: tl.constexpr, W: tl.constexpr, S: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr,
+               CORNERS: tl.constexpr, LAST: tl.constexpr):  # fmt: skip
+    """``total`` and all taps."""
+    if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
+        for tz in range(S):
+            total = add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+                              A, W, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
+    else:
+        for tz in tl.static_range(S if NDIM > 2 else 1):
+            total = add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+                              A, W, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
+    return total
+
+
 @triton.jit(do_not_specialize=["zero", "channels", "chunk", "groups", "tiles_x", "tiles_y", "iz", "iy", "ix", "oz", "oy", "ox"])
 def forward(input, where, fill, output, zero, channels, chunk, groups, tiles_x, tiles_y, iz, iy, ix, oz, oy, ox,
             i_b, i_c, i_z, i_y, i_x, o_b, o_c, o_z, o_y, o_x, w_b, w_z, w_y, w_x, w_d,
@@ -50,23 +65,11 @@ def forward(input, where, fill, output, zero, channels, chunk, groups, tiles_x, 
             SOFT: tl.constexpr):  # fmt: skip
     """``output[b, c, z, y, x]`` = the sample at the place of that point. ``A``: the dtype of the arithmetic, ``W``: of offsets."""
     b, group, x0, y0, z, _ = tile_of(oz, tiles_x, tiles_y, groups, TX, N // TX)
-    n = tl.arange(0, N)
-    dx, dy = n % TX, n // TX
-    x, y = x0 + dx, y0 + dy
-    mask = (x < ox) & (y < oy)
     where += b.to(tl.int64) * w_b
-    at = z.to(tl.int64) * w_z + (y.to(W) * w_y + x.to(W) * w_x) if KIND == GRID else x
-    easy = ordinary_of(where, NDIM, KIND)
+    x, y, mask, cx, fx, ux, cy, fy, uy, cz, fz, uz = points_of(
+        where, x0, y0, z, iz, iy, ix, oz, oy, ox, w_z, w_y, w_x, w_d, zero,
+        A, W, NDIM, MODE, PADDING, CORNERS, KIND, TX, N)  # fmt: skip
     S: tl.constexpr = 1 if MODE == NEAREST else (2 if MODE == BILINEAR else 4)
-    cx, fx, ux = place(where, at, mask, easy, 0, ix, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
-                       A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
-    cy, fy, uy, cz, fz, uz = cx, fx, ux, cx, fx, ux
-    if NDIM > 1:
-        cy, fy, uy = place(where, at, mask, easy, 1, iy, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
-                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
-    if NDIM > 2:
-        cz, fz, uz = place(where, at, mask, easy, 2, iz, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
-                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
     lanes = tl.arange(0, CB)
     out_at = over_channels(y.to(W) * o_y + x.to(W) * o_x, LAST)
     input += b.to(tl.int64) * i_b
@@ -78,13 +81,7 @@ def forward(input, where, fill, output, zero, channels, chunk, groups, tiles_x, 
         pixels = input + tl.cast(c, tl.int64) * i_c + over_points(lanes.to(W) * i_c, LAST)
         lost = over_points(tl.load(fill + c + lanes, there, other=0).to(A), LAST) if PADDING == CONSTANT else 0.0
         total = tl.zeros([N, CB] if LAST else [CB, N], A)
-        if NDIM > 2 and S > 2:  # 64 taps in a row would take a minute to compile
-            for tz in range(S):
-                total = add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
-                                  A, W, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
-        else:
-            for tz in tl.static_range(S if NDIM > 2 else 1):
-                total = add_plane(total, pixels, wanted, lost, cz, fz, uz, iz, tz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
-                                  A, W, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
+        total = add_planes(total, pixels, wanted, lost, cz, fz, uz, iz, i_z, cy, fy, uy, iy, i_y, cx, fx, ux, ix, i_x,
+                           A, W, S, NDIM, MODE, PADDING, CORNERS, LAST)  # fmt: skip
         to = output + tl.cast(c, tl.int64) * o_c + over_points(lanes.to(W) * o_c, LAST) + out_at
         tl.store(to, narrow(total, output.dtype.element_ty, SOFT), wanted)

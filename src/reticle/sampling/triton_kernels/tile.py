@@ -59,6 +59,29 @@ def place(where, at, mask, ordinary, a: tl.constexpr, size, s_d, x0, y0, z, dx, 
 
 
 @triton.jit
+def points_of(where, x0, y0, z, iz, iy, ix, oz, oy, ox, w_z, w_y, w_x, w_d, zero,
+              A: tl.constexpr, W: tl.constexpr, NDIM: tl.constexpr, MODE: tl.constexpr, PADDING: tl.constexpr, CORNERS: tl.constexpr,
+              KIND: tl.constexpr, TX: tl.constexpr, N: tl.constexpr):  # fmt: skip
+    """Columns and rows of a tile's points, which of them there are, and what ``place`` says along x, y, z; an axis that is lacking is x."""
+    n = tl.arange(0, N)
+    dx, dy = n % TX, n // TX
+    x, y = x0 + dx, y0 + dy
+    mask = (x < ox) & (y < oy)
+    at = z.to(tl.int64) * w_z + (y.to(W) * w_y + x.to(W) * w_x) if KIND == GRID else x
+    easy = ordinary_of(where, NDIM, KIND)
+    cx, fx, ux = place(where, at, mask, easy, 0, ix, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
+                       A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
+    cy, fy, uy, cz, fz, uz = cx, fx, ux, cx, fx, ux
+    if NDIM > 1:
+        cy, fy, uy = place(where, at, mask, easy, 1, iy, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
+                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
+    if NDIM > 2:
+        cz, fz, uz = place(where, at, mask, easy, 2, iz, w_d, x0, y0, z, dx, dy, ox, oy, oz, zero,
+                           A, NDIM, MODE, PADDING, CORNERS, KIND)  # fmt: skip
+    return x, y, mask, cx, fx, ux, cy, fy, uy, cz, fz, uz
+
+
+@triton.jit
 def ordinary_of(where, NDIM: tl.constexpr, KIND: tl.constexpr):
     """Whether the short way may be taken; for a grid it is never asked."""
     return is_ordinary(where, NDIM, KIND) if KIND != GRID else False
