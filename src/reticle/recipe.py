@@ -168,7 +168,7 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Bring merged keys in, and keep of each key only its last value: where ``node`` is merged in turn, PyYAML 6.0.4 takes the first."""
+        """Bring merged keys in, and keep only the last value of each: PyYAML 6.0.4 takes the first where ``node`` is merged in turn."""
         super().flatten_mapping(node)
         last = {(key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key): (key, value) for key, value in node.value}
         node.value = list(last.values())

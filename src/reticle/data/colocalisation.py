@@ -9,9 +9,7 @@ from torch import Tensor
 
 from .clutter import cut, draw_patches, paste
 from .distorted import DATASETS, DistortedDigits
-from .order import check_whole, generator, part_of, shuffled
-
-PLACES = 5  # a stream of random numbers of its own
+from .order import PLACES, check_whole, generator, part_of, shuffled
 
 
 class ColocatedDigits:
@@ -70,9 +68,7 @@ class ColocatedDigits:
         self, step: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 4"]]:
         """Return this process's images, in [0, 1], and boxes; the arguments are those of :meth:`DistortedDigits.train_batch`."""
-        part = part_of(batch_size, rank, world_size)
-        for name, value in (("step", step), ("seed", seed)):
-            check_whole(name, value, 0, "train_batch")
+        part = part_of(batch_size, step=step, seed=seed, rank=rank, world_size=world_size)
         index = torch.from_numpy(shuffled(step, batch_size, seed, self.num_train)[part])
         return self.images[index].to(device), self.boxes[index].to(device)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..registry import Registry
 from .clutter import PATCH, cut, draw_patches, paste
 from .distortions import DISTORTIONS
-from .order import TEST, TRAIN, check_whole, class_by_class, generator, part_of, shuffled
+from .order import TEST, TRAIN, check_whole, first_of_classes, generator, part_of, shuffled
 from .split import Digits, Split
 
 DATASETS: Registry = Registry("data set")
@@ -78,9 +78,7 @@ class DistortedDigits:
             rank: which of the ``world_size`` consecutive parts of the batch to return.
             device: where the images are warped and returned.
         """
-        part = part_of(batch_size, rank, world_size)
-        for name, value in (("step", step), ("seed", seed)):
-            check_whole(name, value, 0, "train_batch")
+        part = part_of(batch_size, step=step, seed=seed, rank=rank, world_size=world_size)
         index = shuffled(step, batch_size, seed, self.num_train)
         rng = generator(TRAIN, step, seed)
         theta, patches = self._draw(rng, self.train, index)
@@ -96,10 +94,7 @@ class DistortedDigits:
 
     def plain(self, count: int) -> tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"]]:
         """Return ``count`` test digits in the middle of the canvas, undistorted: the first of each class, then the second of each, ..."""
-        check_whole("count", count, 1, "plain")
-        if count > self.num_test:
-            raise ValueError(f"plain: `count` must be at most {self.num_test}, the number of test digits; got {count}.")
-        index = class_by_class(self.test.labels.numpy())[:count]
+        index = first_of_classes(self.test.labels.numpy(), count)
         upright = DISTORTIONS["none"]()
         theta = upright.draw(generator(TEST), self.test.ink[index], side=self.test.side, canvas=self.canvas)
         images = upright.apply(self.test.pixels(index), torch.from_numpy(theta).float(), canvas=self.canvas)

@@ -6,10 +6,10 @@ from pathlib import Path
 from .decode import ImageFile
 from .distorted import DATASETS
 from .labelled import LabelledImages, Weights
-from .sources import Listed, Options, find_path, load_listed
+from .sources import TEST_NAMES, Listed, Options, find_path, load_listed
 
 SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .jfif .pbm .pgm .png .pnm .ppm .tif .tiff .webp .avif".split())
-TRAIN, TEST = "train", ("test", "val", "valid", "validation")
+TRAIN = "train"
 
 
 @DATASETS.register("folder")
@@ -55,7 +55,7 @@ def folder(
     root = find_path(fn, path, data_dir, kind="folder")
     test_root = None if test_path is None else find_path(fn, test_path, data_dir, kind="folder", argument="test_path")
     if test_root is None and (root / TRAIN).is_dir():
-        found = [root / name for name in TEST if (root / name).is_dir()]
+        found = [root / name for name in TEST_NAMES if (root / name).is_dir()]
         root, test_root = (root / TRAIN, found[0]) if found else (root, None)
     options = Options(size, color, fit, test_share, split_seed, None, class_weights, limit, on_error, workers, cache)
     return load_listed(fn, _listed(fn, root), None if test_root is None else _listed(fn, test_root), options)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .decode import Format
-from .order import TRAIN, check_whole, class_by_class, generator, part_of, shuffled
+from .order import TRAIN, check_whole, class_by_class, first_of_classes, generator, part_of, shuffled
 
 Weights = str | Mapping[str, float] | None
 
@@ -91,9 +91,7 @@ class LabelledImages:
         self, step: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"]]:
         """Return this process's images, in [0, 1], and labels of a training step; see :meth:`DistortedDigits.train_batch`."""
-        part = part_of(batch_size, rank, world_size)
-        for name, value in (("step", step), ("seed", seed)):
-            check_whole(name, value, 0, "train_batch")
+        part = part_of(batch_size, step=step, seed=seed, rank=rank, world_size=world_size)
         if self.probability is None:
             index = shuffled(step, batch_size, seed, self.num_train)
         else:
@@ -106,10 +104,7 @@ class LabelledImages:
 
     def plain(self, count: int) -> tuple[Float[Tensor, "n c h w"], Int[Tensor, " n"]]:
         """Return ``count`` test images: the first of each class, then the second of each, ..."""
-        check_whole("count", count, 1, "plain")
-        if count > self.num_test:
-            raise ValueError(f"plain: `count` must be at most {self.num_test}, the number of test images; got {count}.")
-        return self._take(self.test, class_by_class(self.test.labels)[:count], "cpu")
+        return self._take(self.test, first_of_classes(self.test.labels, count), "cpu")
 
     def statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of all values of the training images, in [0, 1]."""

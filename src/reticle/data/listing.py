@@ -7,14 +7,13 @@ from pathlib import Path
 from .decode import ImageFile
 from .distorted import DATASETS
 from .labelled import LabelledImages, Weights
-from .sources import Listed, Options, find_path, load_listed
+from .sources import TEST_NAMES, Listed, Options, find_path, load_listed
 
 COLUMNS = {
     "path": ("path", "file", "filename", "file_name", "image", "image_path"),
     "label": ("label", "class", "class_id", "target", "category"),
     "split": ("split", "set", "subset"),
 }
-TEST = ("test", "val", "valid", "validation")
 
 
 @DATASETS.register("csv")
@@ -80,7 +79,7 @@ def _read(fn: str, table: Path, root: str | Path | None) -> tuple[Listed, Listed
         file = base / values["path"]
         if not file.is_file():
             raise ValueError(f"{fn}: {place}: the image must exist; got '{file}'.\n  Paths start from {base}; root says otherwise.")
-        part = test if values.get("split", "").lower() in TEST else train
+        part = test if values.get("split", "").lower() in TEST_NAMES else train
         part.files.append(ImageFile(file))
         part.labels.append(values["label"])
         part.places.append(place)

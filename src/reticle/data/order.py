@@ -4,7 +4,8 @@ import functools
 
 import numpy as np
 
-ORDER, TRAIN, TEST = range(3)  # streams of random numbers
+# streams of random numbers, no two alike
+ORDER, TRAIN, TEST, POSES, TEST_POSES, PLACES, SEQUENCES, TEST_SEQUENCES = range(8)
 
 
 def generator(stream: int, number: int = 0, seed: int = 0) -> np.random.Generator:
@@ -33,10 +34,19 @@ def class_by_class(labels: np.ndarray) -> np.ndarray:
     return np.argsort(turn, kind="stable")
 
 
-def part_of(batch_size: int, rank: int, world_size: int) -> slice:
-    """Where in the batch of all processes the part of one of them lies."""
-    for name, value, least in (("batch_size", batch_size, 1), ("world_size", world_size, 1), ("rank", rank, 0)):
-        check_whole(name, value, least, "train_batch")
+def first_of_classes(labels: np.ndarray, count: int) -> np.ndarray:
+    """The first of each class, then the second of each, ...: ``count`` of the test set."""
+    check_whole("count", count, 1, "plain")
+    if count > len(labels):
+        raise ValueError(f"plain: `count` must be at most {len(labels)}, the number of test images; got {count}.")
+    return class_by_class(labels)[:count]
+
+
+def part_of(batch_size: int, *, step: int, seed: int, rank: int, world_size: int) -> slice:
+    """Where in the batch of all processes the part of one of them lies; all arguments of ``train_batch`` are checked."""
+    least = {"batch_size": (batch_size, 1), "world_size": (world_size, 1), "rank": (rank, 0), "step": (step, 0), "seed": (seed, 0)}
+    for name, (value, at_least) in least.items():
+        check_whole(name, value, at_least, "train_batch")
     if rank >= world_size:
         raise ValueError(f"train_batch: `rank` must be below `world_size` = {world_size}; got {rank}.")
     if batch_size % world_size:

@@ -9,10 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .distorted import DATASETS, DistortedDigits
-from .order import check_whole, generator, part_of
+from .order import SEQUENCES, TEST_SEQUENCES, check_whole, generator, part_of
 from .split import Digits
 
-TRAIN, TEST = 6, 7  # streams of random numbers of their own
 LENGTH, SHIFT, SLOPE = 3, 8, 14  # digits; pixels that a sequence is shifted, and that a digit lies higher or lower than the one before
 PATCHES, PATCH = 8, 9  # clutter
 CHUNK = 1000  # test images made at a time
@@ -63,15 +62,13 @@ class DigitSequences:
         self, step: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1, device: torch.device | str = "cpu"
     ) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, "b 3"]]:
         """Return this process's images, in [0, 1], and their digits; the arguments are those of :meth:`DistortedDigits.train_batch`."""
-        part = part_of(batch_size, rank, world_size)
-        for name, value in (("step", step), ("seed", seed)):
-            check_whole(name, value, 0, "train_batch")
-        drawn = self._draw(generator(TRAIN, step, seed), self.train, batch_size)
+        part = part_of(batch_size, step=step, seed=seed, rank=rank, world_size=world_size)
+        drawn = self._draw(generator(SEQUENCES, step, seed), self.train, batch_size)
         return self._make(self.train, drawn, part, device)
 
     def test_set(self, *, device: torch.device | str = "cpu") -> tuple[Float[Tensor, "n c h w"], Int[Tensor, "n 3"]]:
         """Return all test images, in [0, 1], and their digits: the same at every call, computed anew."""
-        drawn = self._draw(generator(TEST), self.test, self.num_test)
+        drawn = self._draw(generator(TEST_SEQUENCES), self.test, self.num_test)
         parts = [self._make(self.test, drawn, slice(start, start + CHUNK), device) for start in range(0, self.num_test, CHUNK)]
         images, labels = zip(*parts, strict=True)
         return torch.cat(images), torch.cat(labels)

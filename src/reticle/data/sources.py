@@ -14,6 +14,7 @@ from .labelled import Labelled, LabelledImages, Weights
 from .order import ORDER, check_whole, generator
 
 ON_ERROR = ("stop", "skip")
+TEST_NAMES = ("test", "val", "valid", "validation")  # of folders, and in tables
 
 
 class Listed(NamedTuple):

@@ -11,9 +11,9 @@ from torch import Tensor
 from ..sampling import warp
 from ..transforms import Rigid
 from .distorted import DATASETS, DistortedDigits
+from .order import POSES, TEST_POSES, generator
 from .split import ink_boxes
 
-TRAIN, TEST = 3, 4  # streams of random numbers; those below are of the digits before
 MNIST_SIDE = 28
 CHUNK = 250  # test volumes warped at a time, to bound the memory for them
 
@@ -75,13 +75,13 @@ class DigitVolumes:
         """Return this process's volumes, in [0, 1], and labels; the arguments are those of :meth:`DistortedDigits.train_batch`."""
         images, labels = self.digits.train_batch(step, batch_size, seed=seed, rank=rank, world_size=world_size, device=device)
         first = rank * len(labels)
-        chance = _draw(TRAIN, step, seed, batch_size)[first : first + len(labels)]
+        chance = generator(POSES, step, seed).random((batch_size, 6))[first : first + len(labels)]
         return self._make(images, chance), labels
 
     def test_set(self, *, device: torch.device | str = "cpu") -> tuple[Float[Tensor, "n c d h w"], Int[Tensor, " n"]]:
         """Return all test volumes, in [0, 1], and their labels: the same at every call, computed anew."""
         images, labels = (x[: self.num_test] for x in self.digits.test_set(device=device))
-        chance = _draw(TEST, 0, 0, len(labels))
+        chance = generator(TEST_POSES).random((len(labels), 6))
         starts = range(0, len(labels), CHUNK)
         return torch.cat([self._make(images[i : i + CHUNK], chance[i : i + CHUNK]) for i in starts]), labels
 
@@ -144,10 +144,6 @@ def digit_volumes(
     """
     flat = DATASETS[digits](distortion="none", canvas=MNIST_SIDE, clutter=0, limit=limit, data_dir=data_dir)
     return DigitVolumes(flat, side=side, scale=scale, thickness=thickness, turn=turn, tilt=tilt, test_limit=test_limit)
-
-
-def _draw(stream: int, step: int, seed: int, count: int) -> Float[np.ndarray, "count 6"]:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, step))).random((count, 6))
 
 
 def _check_positive(name: str, value: object, *, whole: bool) -> None:

@@ -1,10 +1,12 @@
 """Which networks can a recipe name? And how does a recipe name the transform inside one?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
+from ..modules import Localizer, SpatialTransformer
 from ..registry import Registry
 from ..transforms import TRANSFORMS, AbstractTransform
 
@@ -25,3 +27,22 @@ def build_transform(transform: str | Mapping[str, Any] | AbstractTransform) -> A
         raise ValueError(f"`transform` must be a name, a mapping with 'name', or a transform; got {transform!r}.")
     arguments = {key: value for key, value in transform.items() if key != "name"}
     return TRANSFORMS[transform["name"]](**arguments)
+
+
+def transformer_of(
+    features: nn.Module, num_features: int, transform: str | Mapping[str, Any] | AbstractTransform, sampler: Mapping[str, Any] | None
+) -> SpatialTransformer:
+    """A spatial transformer as a recipe describes it: ``sampler`` holds further arguments of :class:`reticle.SpatialTransformer`."""
+    family = build_transform(transform)
+    return SpatialTransformer(Localizer(features, num_features, family), family, **(sampler or {}))
+
+
+def output_shape(transformer: SpatialTransformer, input_shape: Sequence[int]) -> tuple[int, ...]:
+    """Shape ``(C, *size)`` of what comes out of ``transformer`` for one image or volume."""
+    return input_shape[0], *(transformer.output_size or input_shape[1:])
+
+
+def width_of(features: nn.Module, input_shape: Sequence[int]) -> int:
+    """Length of the output of ``features`` for one image or volume."""
+    with torch.no_grad():
+        return features(torch.zeros(1, *input_shape)).shape[1]

@@ -6,13 +6,12 @@ Reference: Jaderberg et al. 2015, sec. 4.1, A.1 and A.4.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..checks import check_positive_int
-from ..modules import Localizer, ParallelTransformers, SpatialTransformer
-from .base import MODELS, build_transform
+from ..modules import ParallelTransformers
+from .base import MODELS, output_shape, transformer_of, width_of
 
 Shape = tuple[int, int, int]
 
@@ -27,7 +26,7 @@ class FCN(nn.Module):
         hidden: width of both hidden layers; the paper says 128 to 256 (200 makes 395,000 parameters on 42×42).
     """
 
-    def __init__(self, input_shape: Shape, num_classes: int = 10, *, hidden: int = 200) -> None:
+    def __init__(self, input_shape: Sequence[int], num_classes: int = 10, *, hidden: int = 200) -> None:
         super().__init__()
         channels, height, width = input_shape
         self.classifier = nn.Sequential(
@@ -55,7 +54,7 @@ class CNN(nn.Module):
         hidden: width of a hidden layer before the classifier; none if None, as in the paper.
     """
 
-    def __init__(self, input_shape: Shape, num_classes: int = 10, *, filters: int = 32, hidden: int | None = None) -> None:
+    def __init__(self, input_shape: Sequence[int], num_classes: int = 10, *, filters: int = 32, hidden: int | None = None) -> None:
         super().__init__()
         # pooling before the rectifier: the same function for a quarter of the rectifier's work
         features = nn.Sequential(
@@ -68,7 +67,7 @@ class CNN(nn.Module):
             nn.Flatten(),
         )
         _check_side("CNN", input_shape, 24, "two layers")
-        width = _width(features, input_shape)
+        width = width_of(features, input_shape)
         between = [] if hidden is None else [nn.Linear(width, hidden), nn.ReLU()]
         self.classifier = nn.Sequential(features, *between, nn.Linear(hidden or width, num_classes))
 
@@ -111,8 +110,8 @@ class STFCN(nn.Module):
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.transformer = _transformer(*_features(localizer, "STFCN", input_shape), transform, sampler)
-        self.classifier = FCN(_output_shape(self.transformer, input_shape), num_classes, hidden=hidden)
+        self.transformer = transformer_of(*_features(localizer, "STFCN", input_shape), transform, sampler)
+        self.classifier = FCN(output_shape(self.transformer, input_shape), num_classes, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits of what the transformer sees."""
@@ -148,8 +147,8 @@ class STCNN(nn.Module):
     ) -> None:
         super().__init__()
         features = _convolutional("STCNN", input_shape, filters=localizer_filters, units=20)
-        self.transformer = _transformer(features, 20, transform, sampler)
-        self.classifier = CNN(_output_shape(self.transformer, input_shape), num_classes, filters=filters, hidden=hidden)
+        self.transformer = transformer_of(features, 20, transform, sampler)
+        self.classifier = CNN(output_shape(self.transformer, input_shape), num_classes, filters=filters, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits of what the transformer sees."""
@@ -188,21 +187,14 @@ class ParallelSTFCN(nn.Module):
     ) -> None:
         super().__init__()
         check_positive_int("ParallelSTFCN", "transformers", transformers)
-        parts = [_transformer(*_features(localizer, "ParallelSTFCN", input_shape), transform, sampler) for _ in range(transformers)]
+        parts = [transformer_of(*_features(localizer, "ParallelSTFCN", input_shape), transform, sampler) for _ in range(transformers)]
         self.transformer = ParallelTransformers(*parts)
-        channels, height, width = _output_shape(parts[0], input_shape)
+        channels, height, width = output_shape(parts[0], input_shape)
         self.classifier = FCN((channels * transformers, height, width), num_classes, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits of what the transformers see."""
         return self.classifier(self.transformer(x))
-
-
-def _transformer(
-    features: nn.Module, num_features: int, transform: str | Mapping[str, Any], sampler: Mapping[str, Any] | None
-) -> SpatialTransformer:
-    family = build_transform(transform)
-    return SpatialTransformer(Localizer(features, num_features, family), family, **(sampler or {}))
 
 
 def _features(localizer: str, model: str, input_shape: Shape) -> tuple[nn.Module, int]:
@@ -227,20 +219,9 @@ def _convolutional(model: str, input_shape: Shape, *, filters: int, units: int) 
         nn.ReLU(),
         nn.Flatten(),
     )
-    return nn.Sequential(convolutions, nn.Linear(_width(convolutions, input_shape), units), nn.ReLU())
+    return nn.Sequential(convolutions, nn.Linear(width_of(convolutions, input_shape), units), nn.ReLU())
 
 
 def _check_side(model: str, input_shape: Sequence[int], least: int, part: str) -> None:
     if min(input_shape[1:]) < least:
         raise ValueError(f"{model}: `input_shape` must be at least {least}×{least} pixels for its {part}; got {tuple(input_shape)}.")
-
-
-def _output_shape(transformer: SpatialTransformer, input_shape: Sequence[int]) -> Shape:
-    height, width = transformer.output_size or input_shape[1:]
-    return input_shape[0], height, width
-
-
-def _width(features: nn.Module, input_shape: Sequence[int]) -> int:
-    """Length of the output of ``features``."""
-    with torch.no_grad():
-        return features(torch.zeros(1, *input_shape)).shape[1]

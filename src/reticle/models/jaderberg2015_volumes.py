@@ -3,15 +3,13 @@
 Reference: Jaderberg et al. 2015, A.3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..modules import Localizer, SpatialTransformer
-from .base import MODELS, build_transform
+from .base import MODELS, output_shape, transformer_of, width_of
 from .jaderberg2015 import CNN
 
 Shape = tuple[int, int, int, int]
@@ -29,7 +27,7 @@ class VolumeCNN(nn.Module):
         hidden: width of the CNN's hidden layer, if it shall have one.
     """
 
-    def __init__(self, input_shape: Shape, num_classes: int = 10, *, filters: int = 32, hidden: int | None = None) -> None:
+    def __init__(self, input_shape: Sequence[int], num_classes: int = 10, *, filters: int = 32, hidden: int | None = None) -> None:
         super().__init__()
         channels, _, height, width = input_shape
         self.classifier = CNN((channels, height, width), num_classes, filters=filters, hidden=hidden)
@@ -72,11 +70,9 @@ class STVolumeCNN(nn.Module):
         super().__init__()
         if min(input_shape[1:]) < LOOK:
             raise ValueError(f"STVolumeCNN: `input_shape` must be at least {LOOK} voxels along each side; got {tuple(input_shape)}.")
-        family = build_transform({"name": transform, "ndim": 3} if isinstance(transform, str) else transform)
-        features, width = _features(input_shape, localizer_filters)
-        self.transformer = SpatialTransformer(Localizer(features, width, family), family, **(sampler or {}))
-        size = self.transformer.output_size or input_shape[1:]
-        self.classifier = VolumeCNN((input_shape[0], size[0], size[1], size[2]), num_classes, filters=filters, hidden=hidden)
+        family = {"name": transform, "ndim": 3} if isinstance(transform, str) else transform
+        self.transformer = transformer_of(*_features(input_shape, localizer_filters), family, sampler)
+        self.classifier = VolumeCNN(output_shape(self.transformer, input_shape), num_classes, filters=filters, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c d h w"]) -> Float[Tensor, "b k"]:
         """Logits of the projection that the transformer chooses."""
@@ -99,6 +95,4 @@ def _features(input_shape: Shape, filters: int) -> tuple[nn.Module, int]:
         nn.ReLU(),
         nn.Flatten(),
     )
-    with torch.no_grad():
-        width = convolutions(torch.zeros(1, *input_shape)).shape[1]
-    return nn.Sequential(convolutions, nn.Linear(width, 32), nn.ReLU()), 32
+    return nn.Sequential(convolutions, nn.Linear(width_of(convolutions, input_shape), 32), nn.ReLU()), 32

@@ -78,18 +78,10 @@ class IDSIA(nn.Module):
         _check_names(norm=(norm, NORMS), input_norm=(input_norm, PREPARATIONS))
         places = _places(localizers or {})
         image: Shape = (input_shape[0], input_shape[1], input_shape[2])
-        inner = {key: value for key, value in (sampler or {}).items() if key not in ("output_size", "antialias")}
-
-        def before(place: int, shape: Shape) -> list[nn.Module]:
-            """The transformer inside the network that stands before a convolution, if one does."""
-            if place == 1 or place not in places:
-                return []
-            features = _features(shape, places[place], batch_norm=localizer_norm)
-            return [_transformer(features, places[place][-1], transform, **inner)]
-
         self.prepare = nn.Sequential(*(part() for part in PREPARATIONS[input_norm]))
         self.transformer: nn.Module = nn.Identity()
         height, width = (sampler or {}).get("output_size") or image[1:] if 1 in places else image[1:]
+        before = _inside(places, transform, sampler or {}, batch_norm=localizer_norm)
         layers, shape = _blocks((image[0], height, width), filters, kernels, NORMS[norm], before)
         if 1 in places:
             own = None if shared else _features(image, places[1], batch_norm=localizer_norm)
@@ -102,6 +94,20 @@ class IDSIA(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Logits of what the transformers see."""
         return self.classifier(self.transformer(self.prepare(x)))
+
+
+def _inside(
+    places: Mapping[int, Widths], transform: str | Mapping[str, Any], sampler: Mapping[str, Any], *, batch_norm: bool
+) -> Callable[[int, Shape], list[nn.Module]]:
+    """What stands before a convolution inside the network: a transformer, or nothing."""
+    inner = {key: value for key, value in sampler.items() if key not in ("output_size", "antialias")}
+
+    def before(place: int, shape: Shape) -> list[nn.Module]:
+        if place == 1 or place not in places:
+            return []
+        return [_transformer(_features(shape, places[place], batch_norm=batch_norm), places[place][-1], transform, **inner)]
+
+    return before
 
 
 def _blocks(

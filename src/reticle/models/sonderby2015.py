@@ -9,9 +9,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..modules import Localizer, SpatialTransformer
+from ..modules import SpatialTransformer
 from ..recurrent import RecurrentLocalizer, RecurrentSpatialTransformer
-from .base import MODELS, build_transform
+from .base import MODELS, build_transform, transformer_of
 
 Shape = tuple[int, int, int]
 
@@ -70,10 +70,8 @@ class FFNSPN(nn.Module):
         super().__init__()
         convolutions, width = _convolutions(input_shape, localizer_filters)
         features = _glorot(nn.Sequential(convolutions, nn.Linear(width, localizer_hidden), nn.ReLU()))
-        family, window = build_transform(transform), _window(input_shape, downsample)
-        self.transformer = SpatialTransformer(
-            Localizer(features, localizer_hidden, family), family, output_size=window[1:], **(sampler or {})
-        )
+        window = _window(input_shape, downsample)
+        self.transformer = transformer_of(features, localizer_hidden, transform, {"output_size": window[1:], **(sampler or {})})
         self.classifier = SPNCNN(window, num_classes, length=length, filters=filters, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b t k"]:
