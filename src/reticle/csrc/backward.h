@@ -22,14 +22,6 @@ struct Backward {
   int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
 };
 
-template <class P>
-void take_slopes(Backward<P>& work, int64_t n, const Matrix& m, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
-  if (work.plan.c.is_matrix)
-    add_to_matrix(work.plan, m, s, slopes, &work.partial[n * work.entries()]);
-  else
-    write_grid(work.plan, n / work.plan.blocks(), s, slopes);
-}
-
 template <int R, class T, class P>
 void gather_blocks(Backward<P>& work, const Threads& threads) {
   auto task = [](void* context, int64_t begin, int64_t end) {
@@ -41,8 +33,12 @@ void gather_blocks(Backward<P>& work, const Threads& threads) {
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / plan.blocks();
       const Matrix m = read_matrix(plan.c, b, plan.in, plan.out);
-      auto take = [&](const Segment<P>& s, const Slopes<typename P::A>& slopes) { take_slopes(work, n, m, s, slopes); };
-      gather_block<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take);
+      MatrixSums<P> sums;
+      auto take = [&](const Segment<P>& s, const Slopes<typename P::A>& slopes) {
+        plan.c.is_matrix ? sums.add(plan, m, s, slopes) : write_grid(plan, b, s, slopes);
+      };
+      gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take);
+      if (plan.c.is_matrix) sums.write(plan, s.j, &work.partial[n * work.entries()]);
     }
   };
   threads.run(work.blocks(), task, &work);

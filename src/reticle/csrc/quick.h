@@ -12,10 +12,8 @@ struct Cells {
 };
 
 RETICLE_INLINE Cells cells_of(F8 position, int32_t first) {
-  I8 cell = __builtin_convertvector(position, I8);
-  const I8 over = __builtin_convertvector(cell, F8) > position;  // -1 where what was cut off was below zero
-  cell += over;
-  return {cell + first, position - __builtin_convertvector(cell, F8)};
+  const F8 whole = floor_of(position);
+  return {__builtin_convertvector(whole, I8) + first, position - whole};
 }
 
 // The windows of a vector of points along one axis.

@@ -91,6 +91,32 @@ RETICLE_INLINE void add_pairs(const Rows& rows, const Reading<P>& r, const int* 
   }
 }
 
+// One channel of two pixels, likewise: what each point adds is computed for all of them first.
+template <int R, class P>
+RETICLE_INLINE void add_twos(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
+                             typename P::A* sums, int64_t aside) {
+  using A = typename P::A;
+  using Two = typename std::conditional<sizeof(A) == sizeof(float), F2, D2>::type;
+  alignas(64) A value[R][2 * SEGMENT];
+  for (int p = 0; p < r.count; p += VecOf<A>::lanes) {
+    const Vec<A> g = load(gradient + p), left = g * load(r.column_weight[0] + p), right = g * load(r.column_weight[P::S - 1] + p);
+    for (int row = 0; row < R; row++) {
+      const Vec<A> weight = load(r.row_weight[row] + p);
+      store_in_turn(left * weight, right * weight, value[row] + 2 * p);
+    }
+  }
+  for (int q = 0; q < count; q++) {
+    const int p = points ? points[q] : q;
+    const int64_t at = r.offset[p];
+    A* to = sums + at + (at & 1) * aside;
+#pragma GCC unroll 4
+    for (int row = 0; row < R; row++) {
+      const Two sum = read<Two>(to + rows.offset[row]) + read<Two>(value[row] + 2 * p);
+      std::memcpy(to + rows.offset[row], &sum, sizeof sum);
+    }
+  }
+}
+
 // One channel, R rows of S pixels: what each point adds is computed for all of them first.
 template <int R, class P>
 RETICLE_INLINE void add_numbers(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
@@ -146,6 +172,21 @@ int choose_points(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, c
 }
 
 template <class P>
+RETICLE_INLINE void add_paired(const Tiling<P>& tiling, const Rows& rows, const Reading<P>& r, const int* points, int count,
+                               const typename P::A* gradient, typename P::A* sums) {
+  auto add = [&](auto number) {
+    constexpr int R = number.value;
+    if (tiling.channels == 1)
+      add_twos<R>(rows, r, points, count, gradient, sums, tiling.aside());
+    else
+      add_pairs<R>(rows, r, points, count, gradient, sums, tiling.aside());
+  };
+  if (rows.count == 1) return add(std::integral_constant<int, 1>());
+  if (rows.count == P::S) return add(std::integral_constant<int, P::S>());
+  add(std::integral_constant<int, P::S * P::S>());
+}
+
+template <class P>
 RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Reading<P>& r,
                                 const int* points, int count, const typename P::A* gradient) {
   using A = typename P::A;
@@ -154,12 +195,8 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
   A* sums = tile.sums;
   for (int a = 0; a < 3; a++) sums -= tile.origin[a] * tiling.stride[a + 2];
   const bool full = plan.width[2] == P::S;
-  if (tiling.paired && rows.count == 1)
-    add_pairs<1>(rows, r, points, count, gradient, sums, tiling.aside());
-  else if (tiling.paired && rows.count == P::S)
-    add_pairs<P::S>(rows, r, points, count, gradient, sums, tiling.aside());
-  else if (tiling.paired)
-    add_pairs<P::S * P::S>(rows, r, points, count, gradient, sums, tiling.aside());
+  if (tiling.paired)
+    add_paired(tiling, rows, r, points, count, gradient, sums);
   else if (width == 1 && full && rows.count == 1)
     add_numbers<1>(rows, r, points, count, gradient, sums);
   else if (width == 1 && full && rows.count == P::S)

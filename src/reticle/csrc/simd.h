@@ -74,8 +74,11 @@ RETICLE_INLINE void store(F8 v, Half* p) {
   for (int k = 0; k < 8; k++) narrow(v[k], p[k]);
 #endif
 }
-RETICLE_INLINE void store(F8 v, uint8_t* p) {
-  for (int k = 0; k < 8; k++) narrow(v[k], p[k]);
+RETICLE_INLINE void store(F8 v, uint8_t* p) {  // as narrow(): ties to even; NaN becomes 0
+  const F8 zero = {}, most = zero + 255, positive = v > 0 ? v : zero;
+  const U8 rounded = (U8)((positive < 255 ? positive : most) + 0x1p23f);  // whole numbers stand in the lowest bits of such sums
+  const B8 b = __builtin_convertvector(rounded, B8);
+  std::memcpy(p, &b, sizeof b);
 }
 
 template <class T>
@@ -86,34 +89,39 @@ RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
 
 // --- the pixels p[offset] and p[offset + 1] of as many points as a vector has lanes: left ones, right ones ---
 
-RETICLE_INLINE void load_pairs(const float* p, const int64_t* o, F8& left, F8& right) {
+template <class O>
+RETICLE_INLINE void load_pairs(const float* p, const O* o, F8& left, F8& right) {
   auto two = [&](int k) { return read<double>(p + o[k]); };
   // in this order the shuffles, which do not cross the middle, leave the points in theirs
   F8 a = (F8)D4{two(0), two(1), two(4), two(5)}, b = (F8)D4{two(2), two(3), two(6), two(7)};
   left = __builtin_shuffle(a, b, I8{0, 2, 8, 10, 4, 6, 12, 14});
   right = __builtin_shuffle(a, b, I8{1, 3, 9, 11, 5, 7, 13, 15});
 }
-RETICLE_INLINE void load_pairs(const double* p, const int64_t* o, D4& left, D4& right) {
+template <class O>
+RETICLE_INLINE void load_pairs(const double* p, const O* o, D4& left, D4& right) {
   left = D4{p[o[0]], p[o[1]], p[o[2]], p[o[3]]};
   right = D4{p[o[0] + 1], p[o[1] + 1], p[o[2] + 1], p[o[3] + 1]};
 }
-template <class T>
-RETICLE_INLINE U8 load_words(const T* p, const int64_t* o) {
+template <class T, class O>
+RETICLE_INLINE U8 load_words(const T* p, const O* o) {
   auto two = [&](int k) { return read<uint32_t>(p + o[k]); };
   return U8{two(0), two(1), two(2), two(3), two(4), two(5), two(6), two(7)};
 }
-RETICLE_INLINE void load_pairs(const BFloat16* p, const int64_t* o, F8& left, F8& right) {
+template <class O>
+RETICLE_INLINE void load_pairs(const BFloat16* p, const O* o, F8& left, F8& right) {
   U8 words = load_words(p, o);  // the first of a pair is the lower half
   left = (F8)(words << 16);
   right = (F8)(words & 0xffff0000);
 }
-RETICLE_INLINE void load_pairs(const Half* p, const int64_t* o, F8& left, F8& right) {
+template <class O>
+RETICLE_INLINE void load_pairs(const Half* p, const O* o, F8& left, F8& right) {
   U8 words = load_words(p, o);
   H8 low = __builtin_convertvector(words & 0xffff, H8), high = __builtin_convertvector(words >> 16, H8);
   left = load((const Half*)&low);
   right = load((const Half*)&high);
 }
-RETICLE_INLINE void load_pairs(const uint8_t* p, const int64_t* o, F8& left, F8& right) {
+template <class O>
+RETICLE_INLINE void load_pairs(const uint8_t* p, const O* o, F8& left, F8& right) {
   auto two = [&](int k) { return int32_t(read<uint16_t>(p + o[k])); };
   I8 words = {two(0), two(1), two(2), two(3), two(4), two(5), two(6), two(7)};
   left = __builtin_convertvector(words & 0xff, F8);
@@ -129,6 +137,8 @@ RETICLE_INLINE F4 load_four(const T* p) {
   return F4{widen(p[0]), widen(p[1]), widen(p[2]), widen(p[3])};
 }
 
+typedef float F2 __attribute__((vector_size(8)));
+typedef double D2 __attribute__((vector_size(16)));
 typedef double D8 __attribute__((vector_size(64)));
 
 RETICLE_INLINE F8 side_by_side(F4 left, F4 right) {
@@ -140,11 +150,30 @@ RETICLE_INLINE F8 side_by_side(F4 left, F4 right) {
 }
 RETICLE_INLINE D8 side_by_side(D4 left, D4 right) { return D8{left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3]}; }
 
+// The lanes of two vectors in turn.
+RETICLE_INLINE void store_in_turn(F8 a, F8 b, float* p) {
+  store(__builtin_shuffle(a, b, I8{0, 8, 1, 9, 2, 10, 3, 11}), p);
+  store(__builtin_shuffle(a, b, I8{4, 12, 5, 13, 6, 14, 7, 15}), p + 8);
+}
+RETICLE_INLINE void store_in_turn(D4 a, D4 b, double* p) {
+  store(__builtin_shuffle(a, b, L4{0, 4, 1, 5}), p);
+  store(__builtin_shuffle(a, b, L4{2, 6, 3, 7}), p + 4);
+}
+
 template <class V>
 RETICLE_INLINE auto sum(V v) {
   auto total = v[0];
   for (unsigned k = 1; k < sizeof(V) / sizeof(v[0]); k++) total += v[k];
   return total;
+}
+
+RETICLE_INLINE F8 floor_of(F8 v) {
+#if defined(__AVX__)
+  return (F8)_mm256_floor_ps((__m256)v);
+#else
+  const F8 cut = __builtin_convertvector(__builtin_convertvector(v, I8), F8);
+  return cut + __builtin_convertvector(cut > v, F8);  // -1 where what was cut off was below zero
+#endif
 }
 
 RETICLE_INLINE bool any(I8 mask) {
@@ -156,6 +185,14 @@ RETICLE_INLINE bool any(I8 mask) {
 #endif
 }
 
+RETICLE_INLINE bool all(I8 mask) {
+#if defined(__AVX__)
+  return _mm256_testc_si256((__m256i)mask, _mm256_set1_epi32(-1));
+#else
+  return !any(~mask);
+#endif
+}
+
 RETICLE_INLINE void widen_to(I8 v, int64_t* to) {
   const I4 low = {v[0], v[1], v[2], v[3]}, high = {v[4], v[5], v[6], v[7]};
   const L4 a = __builtin_convertvector(low, L4), b = __builtin_convertvector(high, L4);
@@ -164,6 +201,7 @@ RETICLE_INLINE void widen_to(I8 v, int64_t* to) {
 }
 
 // Of a sum of numbers times 0: it is NaN if one of them is not finite.
+RETICLE_INLINE bool is_zero(F8 check) { return all((I8)(check == 0)); }
 template <class V>
 RETICLE_INLINE bool is_zero(V check) {
   return sum(check) == 0;

@@ -27,7 +27,7 @@ struct Tiling {
     const Call& c = plan.c;
     const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
-    paired = P::S == 2 && plan.width[2] == 2 && channels == 4 && c.channels <= 4;
+    paired = P::S == 2 && plan.width[2] == 2 && c.channels <= 4;
     const bool many = (c.grad_input.stride[0] == 0 ? 1 : c.batch) * ((c.channels + channels - 1) / channels) >= 4;
     const int64_t most = std::min(std::max(cells * channels / 8, LEAST_NUMBERS), TILE_NUMBERS);
     cut = cells * channels > (many ? WHOLE_NUMBERS : most);

@@ -1,79 +1,101 @@
 // What do slopes say of the matrix, or of the grid, that the points came from?
 #pragma once
-#include "gather.h"
+#include "slopes_direct.h"
 
 namespace reticle {
 namespace {
 
-// Normalised coordinates of the first output point of a segment, x first, and from one point to the next.
-struct Target {
-  double first[3], step;
+RETICLE_INLINE D4 widened(D4 v) { return v; }
+RETICLE_INLINE D4 widened(F8 v) {
+  const F4 low = {v[0], v[1], v[2], v[3]}, high = {v[4], v[5], v[6], v[7]};
+  return __builtin_convertvector(low, D4) + __builtin_convertvector(high, D4);
+}
+
+// Sums over the points of a block of what is known of one coordinate, times 1 and times the output pixel along z, y, x.
+struct Moments {
+  D4 total = {}, along[3] = {};
+
+  // x counts from the first of the segment.
+  template <class A>
+  RETICLE_INLINE void add(int64_t k, int64_t i, const A* v, int count) {
+    constexpr int lanes = VecOf<A>::lanes;
+    alignas(32) A index[lanes];
+    for (int n = 0; n < lanes; n++) index[n] = A(n);
+    Vec<A> sums = {}, moments = {}, at = load(index);
+    for (int p = 0; p < count; p += lanes, at += A(lanes)) {
+      sums += load(v + p);
+      moments += load(v + p) * at;
+    }
+    const D4 sum = widened(sums);
+    total += sum, along[0] += sum * double(k), along[1] += sum * double(i), along[2] += widened(moments);
+  }
+
+  // Adds to a row of a matrix, whose columns are x, y, z, 1 in normalised coordinates. `j`: the first x.
+  template <class P>
+  void add_to(const P& plan, int64_t j, double scale, double* row) const {
+    const int d = plan.c.ndim;
+    const double all = sum(total) * scale;
+    for (int a = 3 - d; a < 3; a++) {
+      const Axis& out = plan.out[a];
+      const double moment = sum(along[a]) * scale + (a == 2 ? double(j) * all : 0);
+      if (out.half > 0) row[2 - a] += (moment - out.middle * all) / out.half;
+    }
+    row[d] += all;
+  }
 };
 
+// What the points of a block say of its sample's matrix.
 template <class P>
-Target target_of(const P& plan, const Segment<P>& s) {
-  Target t = {};
-  const int64_t at[3] = {s.k, s.i, s.j};
-  for (int a = 3 - plan.c.ndim; a < 3; a++)
-    t.first[2 - a] = plan.out[a].half > 0 ? (double(at[a]) - plan.out[a].middle) / plan.out[a].half : 0;
-  t.step = plan.out[2].half > 0 ? 1 / plan.out[2].half : 0;
-  return t;
-}
+struct MatrixSums {
+  using A = typename P::A;
+  Moments of[4];  // of x, y, z, and of what a matrix divides by
 
-// A row of a matrix gets the sum over points of `slope` times the target point.
-template <class A>
-RETICLE_INLINE void add_to_row(const Target& t, int ndim, const A* slope, int count, double scale, double* row) {
-  Vec<A> sums = {}, moments = {};
-  constexpr int lanes = VecOf<A>::lanes;
-  alignas(32) A index[lanes];
-  for (int k = 0; k < lanes; k++) index[k] = A(k);
-  Vec<A> at = load(index);
-  for (int p = 0; p < count; p += lanes, at += A(lanes)) {
-    const Vec<A> v = load(slope + p);
-    sums += v;
-    moments += v * at;
+  void add(const P& plan, const Matrix& m, const Segment<P>& s, const Slopes<A>& slopes) {
+    if (plan.c.rows > plan.c.ndim) return add_projective(plan, m, s, slopes);
+    for (int r = 0; r < plan.c.ndim; r++) of[r].add(s.k, s.i, slopes.axis[2 - r], s.padded());
   }
-  const double total = sum(sums) * scale;
-  row[0] += total * t.first[0] + sum(moments) * scale * t.step;
-  for (int q = 1; q < ndim; q++) row[q] += total * t.first[q];
-  row[ndim] += total;
-}
 
-// The same for a matrix that divides: what is known of x = X / w becomes what is known of X and w.
-template <class P>
-void add_to_projective(const P& plan, const Matrix& m, const Segment<P>& s, const Target& t, const Slopes<typename P::A>& slopes,
-                       double* total) {
-  const int d = plan.c.ndim;
-  Norms<double> norms;
-  apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
-  double above[SEGMENT] = {}, below[SEGMENT] = {};
-  for (int r = 0; r < d; r++) {
-    const double half = plan.in[2 - r].half;
-    const auto* slope = slopes.axis[2 - r];
-    for (int p = 0; p < s.count; p++) {
-      const bool none = slope[p] == 0 || !(norms.w[p] > 0);  // behind the viewer there is none
-      const double v = slope[p] * half / norms.w[p], moved = v * norms.axis[2 - r][p];
-      above[p] = none ? 0 : v;
-      below[p] -= none ? 0 : moved;
+  // What is known of x = X / w becomes what is known of X and w.
+  void add_projective(const P& plan, const Matrix& m, const Segment<P>& s, const Slopes<A>& slopes) {
+    const int d = plan.c.ndim;
+    Norms<double> norms;
+    apply_matrix(plan.c, m, plan.out, s.k, s.i, s.j, s.count, norms);
+    double above[SEGMENT] = {}, below[SEGMENT] = {};
+    for (int r = 0; r < d; r++) {
+      const double half = plan.in[2 - r].half;
+      const auto* slope = slopes.axis[2 - r];
+      for (int p = 0; p < s.count; p++) {
+        const bool none = slope[p] == 0 || !(norms.w[p] > 0);  // behind the viewer there is none
+        const double v = slope[p] * half / norms.w[p], moved = v * norms.axis[2 - r][p];
+        above[p] = none ? 0 : v;
+        below[p] -= none ? 0 : moved;
+      }
+      of[r].add(s.k, s.i, above, s.padded());
     }
-    add_to_row(t, d, above, s.padded(), 1, total + r * (d + 1));
+    of[d].add(s.k, s.i, below, s.padded());
   }
-  add_to_row(t, d, below, s.padded(), 1, total + d * (d + 1));
-}
 
-// Adds what a segment contributes to the gradient of a matrix.
+  void write(const P& plan, int64_t j, double* matrix) const {
+    const int d = plan.c.ndim;
+    for (int r = 0; r < plan.c.rows; r++) of[r].add_to(plan, j, plan.c.rows > d ? 1 : plan.in[2 - r].half, matrix + r * (d + 1));
+  }
+};
+
+// x and y of a point side by side; halves of sizes are exact, so that a product in single precision is as good as in double.
 template <class P>
-void add_to_matrix(const P& plan, const Matrix& m, const Segment<P>& s, const Slopes<typename P::A>& slopes, double* total) {
-  const int d = plan.c.ndim;
-  const Target t = target_of(plan, s);
-  if (plan.c.rows > d) return add_to_projective(plan, m, s, t, slopes, total);
-  for (int r = 0; r < d; r++) add_to_row(t, d, slopes.axis[2 - r], s.padded(), plan.in[2 - r].half, total + r * (d + 1));
+RETICLE_INLINE void write_pairs(const P& plan, const Segment<P>& s, const Slopes<float>& slopes, float* to) {
+  const float x = float(plan.in[2].half), y = float(plan.in[1].half);
+  alignas(32) float both[2 * SEGMENT];
+  for (int p = 0; p < s.count; p += 8) store_in_turn(load(slopes.axis[2] + p) * x, load(slopes.axis[1] + p) * y, both + 2 * p);
+  std::memcpy(to, both, 2 * s.count * sizeof(float));
 }
 
 template <class P>
 void write_grid(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
   const int64_t at = (((b * c.out[0] + s.k) * c.out[1] + s.i) * c.out[2] + s.j) * c.ndim;
+  if constexpr (sizeof(typename P::A) == sizeof(float))
+    if (c.ndim == 2 && !c.where_is_double) return write_pairs(plan, s, slopes, (float*)c.grad_where + at);
   for (int a = 3 - c.ndim; a < 3; a++) {
     const double half = plan.in[a].half;
     for (int p = 0; p < s.count; p++) {

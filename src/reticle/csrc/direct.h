@@ -1,0 +1,222 @@
+// Finding and reading in one go, where an image has few channels: what is known of eight points is used where it stands, in registers.
+#pragma once
+#include "reads.h"
+
+namespace reticle {
+namespace {
+
+constexpr int64_t NEAR_BYTES = 1 << 15;  // what the nearest cache holds
+
+// What became of a row. `valid`: all coordinates are ordinary; else what was written does not count.
+struct Direct {
+  bool valid, edge, finite;
+};
+
+// Where eight points read.
+template <int S>
+struct Eight {
+  Tents<S> y, x;
+  alignas(32) int32_t offset[8];
+};
+
+// What is seen of the points of a row on the way.
+struct Seen {
+  F8 unknown = {}, check = {};
+  I8 edge = {};
+
+  Direct answer() const { return {is_zero(unknown), any(edge), is_zero(check)}; }
+};
+
+// What finds the points of a row.
+template <class From>
+struct Finder {
+  From from[3];  // of the axes y and x, the last two
+  int32_t last_y, last_x, down;
+  bool border;
+
+  template <int S>
+  RETICLE_INLINE void find(int p, Seen& seen, Eight<S>& e) const {
+    const Cells y = from[1].at(1, p, seen.unknown), x = from[2].at(2, p, seen.unknown);
+    const I8 inside = ((U8)y.cell <= uint32_t(last_y)) & ((U8)x.cell <= uint32_t(last_x));
+    if (all(inside)) {
+      e.y = tents_inside<S>(y), e.x = tents_inside<S>(x);
+    } else {
+      e.y = tents_at_edges<S>(y, last_y, border), e.x = tents_at_edges<S>(x, last_x, border);
+      seen.edge |= ~inside;
+    }
+    const I8 offset = e.y.first * down + e.x.first;
+    std::memcpy(e.offset, &offset, sizeof offset);
+  }
+};
+
+// Where the rows of a block lie, by a matrix: as by_matrix() in quick.h, of which most is the same for all of them.
+struct RowsByMatrix {
+  using From = Walk;
+  double start[3], step[3];
+
+  template <class P>
+  RowsByMatrix(const P& plan, const Matrix& m, int64_t, int64_t j, Walk* walk) {
+    for (int a = 1; a < 3; a++) {
+      start[a] = m.pixels.origin[a] + m.pixels.step[a][2] * double(j) + (P::S == 1 ? 0.5 : 0);
+      step[a] = m.pixels.step[a][1];
+      walk[a].by = float(m.pixels.step[a][2]);
+    }
+  }
+  RETICLE_INLINE void place(int64_t i, Walk* walk) const {
+    for (int a = 1; a < 3; a++) {
+      const double at = clamp(start[a] + step[a] * double(i), -BEYOND, BEYOND), whole = std::floor(at);
+      walk[a].from = float(at - whole), walk[a].first = int32_t(whole);
+    }
+  }
+  RETICLE_INLINE void fetch(int64_t, int) const {}
+};
+
+// By a grid whose x and y stand side by side.
+struct RowsOfGrid {
+  using From = FromNorm<true>;
+  const float* first;
+  int64_t down;
+
+  template <class P>
+  RowsOfGrid(const P& plan, const Matrix&, int64_t b, int64_t j, From* norms) {
+    const int64_t* stride = plan.c.where_stride;
+    first = (const float*)plan.c.where + b * stride[0] + j * 2, down = stride[2];
+    by_norms(plan, first, 0, norms);
+  }
+  RETICLE_INLINE void place(int64_t i, From* norms) const { norms[1].norm = norms[2].norm = first + i * down; }
+  RETICLE_INLINE void fetch(int64_t i, int count) const {
+    for (int p = 0; p < count; p += 8) __builtin_prefetch(first + i * down + 2 * p);
+  }
+};
+
+// Planes that are read, and those of the output: written forward, read backward. K = 0: as many as `count` says.
+template <class T, class Out>
+struct Planes {
+  int count;
+  const T* from;
+  int64_t next, down;  // to the next plane, to the next row of pixels
+  Out* to;
+  int64_t next_to, down_to;
+};
+
+template <class Out, class T, class P>
+Planes<T, Out> planes_of(const P& plan, int64_t b) {
+  const Call& c = plan.c;
+  const int64_t *in = c.input.stride, *out = c.output.stride;
+  return {int(c.channels), (const T*)c.input.data + b * in[0], in[1], in[3], (Out*)c.output.data + b * out[0], out[1], out[3]};
+}
+
+// As look_ahead() in quick.h, from one row to the next.
+struct Ahead {
+  bool wanted;
+  int64_t first = 0, step = 0;  // pixel of the first point of a row; from a row's pixels to those that will be wanted soon
+
+  void look(int64_t pixel, int64_t down) {
+    const int64_t far = 8 * std::abs(down), moved = pixel - first;
+    step = wanted && moved < far && moved > -far ? 2 * moved : 0;
+    first = pixel;
+  }
+};
+
+template <class T, class Out>
+RETICLE_INLINE void fetch_ahead(const Planes<T, Out>& planes, const int32_t* offset, int64_t step, int p) {
+  for (int k = 0; k < planes.count; k++) {
+    const T* from = planes.from + planes.down + k * planes.next + step;
+    for (int q = 0; q < 8; q += 4) __builtin_prefetch(from + offset[q]);
+    const Out* to = planes.to + k * planes.next_to + 2 * planes.down_to + p;
+    if (std::is_const<Out>::value)
+      __builtin_prefetch(to);
+    else
+      __builtin_prefetch(to, 1);
+  }
+}
+
+// What the next sample reads where this one reads now, if its planes are small: large ones are followed from row to row.
+template <class T, class Out, class P>
+RETICLE_INLINE void fetch_next(const P& plan, const Planes<T, Out>& planes, int64_t i) {
+  constexpr int64_t line = 64 / sizeof(T);
+  const int64_t room = planes.down * plan.c.size[1] / plan.c.out[1];
+  for (int k = 0; k < planes.count; k++) {
+    const T* next = planes.from + plan.c.input.stride[0] + k * planes.next + i * room;
+    for (int64_t q = 0; q < room; q += line) __builtin_prefetch(next + q);
+  }
+}
+
+// The first output pixel of a block's rows, and how many points each has.
+struct Start {
+  int64_t i, j;
+  int count;
+};
+
+// All points of a block: act.eight(planes from the row's first output point on, eight points, their number in the row, how many of them,
+// seen), and act.row(number of the row, what became of it). The next eight are found while those before are used: a processor that looks
+// few instructions ahead has work to do meanwhile.
+template <class Where, class T, class Out, class P, class Act>
+RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Planes<T, Out> planes, Act& act) {
+  constexpr int S = P::S;
+  Finder<typename Where::From> finder = {
+      {}, int32_t(plan.in[1].size - S), int32_t(plan.in[2].size - S), int32_t(planes.down), plan.c.padding == BORDER};
+  const Where where(plan, m, b, s.j, finder.from);
+  Ahead ahead = {planes.down * plan.c.size[1] * int64_t(sizeof(T)) > NEAR_BYTES};
+  const bool more = !ahead.wanted && b + 1 < plan.c.batch;
+  const int64_t i = s.i;
+  const int rows = int(std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - i)), count = s.count, last = std::max(count - 8, 0);
+  planes.to += i * planes.down_to + s.j;
+  Eight<S> now, next;
+  Seen seen;
+  where.place(i, finder.from);
+  finder.find(0, seen, now);
+  for (int row = 0; row < rows; row++, planes.to += planes.down_to) {
+    if (more) fetch_next(plan, planes, i + row);
+    ahead.look(now.offset[0], planes.down);
+    int p = 0;
+    while (p < last) {
+      const int then = std::min(p + 8, last);  // the last eight may be some of those before, again
+      finder.find(then, seen, next);
+      if (ahead.step) fetch_ahead(planes, now.offset, ahead.step, p);
+      act.eight(planes, now, p, 8, seen);
+      now = next, p = then;
+    }
+    Seen other;
+    if (row + 2 < rows) where.fetch(i + row + 2, count);
+    if (row + 1 < rows) where.place(i + row + 1, finder.from), finder.find(0, other, next);
+    act.eight(planes, now, p, std::min(count, 8), seen);
+    act.row(row, seen.answer());
+    now = next, seen = other;
+  }
+}
+
+// Of what there are kernels: those for 16 bits and bytes are worth the time to compile them only with vectors of eight numbers, and for
+// the usual numbers of channels.
+template <class T, class P>
+constexpr bool has_direct() {
+#if defined(__AVX__)
+  return P::S <= 2 && sizeof(typename P::A) == sizeof(float);
+#else
+  return P::S <= 2 && sizeof(T) == sizeof(float);
+#endif
+}
+
+template <class T, class P>
+bool is_direct(const P& plan, const Matrix& m, int64_t number) {
+  const Call& c = plan.c;
+  const bool few = c.channels == 1 || c.channels == 3 || (sizeof(T) == sizeof(float) && (c.channels == 2 || c.channels == 4));
+  if (c.ndim != 2 || !few || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride)) return false;
+  if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
+  const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // eight points are read from the grid at a time
+  return !c.where_is_double && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= 8;
+}
+
+// Calls f with the number of channels as a constant.
+template <class T, class F>
+RETICLE_INLINE void with_channels(int64_t channels, F f) {
+  if (channels == 1) return f(std::integral_constant<int, 1>());
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (channels == 2) return f(std::integral_constant<int, 2>());
+    if (channels == 4) return f(std::integral_constant<int, 4>());
+  }
+  f(std::integral_constant<int, 3>());
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,79 @@
+// For direct.h: the slopes of K planes, where an image has few channels; see gather.h.
+#pragma once
+#include "gather.h"
+
+namespace reticle {
+namespace {
+
+// finish(number of the row, what became of it) gets them row by row.
+template <int K, class T, class P, class Finish>
+struct SlopesOfRows {
+  Slopes<float>& slopes;
+  Finish finish;
+
+  RETICLE_INLINE void row(int row, const Direct& answer) { finish(row, answer); }
+  RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<2>& e, int p, int count, Seen&) {
+    F8 left[2] = {}, right[2] = {};
+#pragma GCC unroll 4
+    for (int k = 0; k < K; k++) {
+      const F8 gradient = load_some(planes.to + k * planes.next_to + p, count);
+      for (int r = 0; r < 2; r++) {
+        F8 l, m;
+        load_pairs(planes.from + k * planes.next + r * planes.down, e.offset, l, m);
+        left[r] += l * gradient, right[r] += m * gradient;
+      }
+    }
+    F8 along_x = {}, along_y = {};
+    for (int r = 0; r < 2; r++) {
+      along_x += (left[r] * e.x.slope[0] + right[r] * e.x.slope[1]) * e.y.weight[r];
+      along_y += (left[r] * e.x.weight[0] + right[r] * e.x.weight[1]) * e.y.slope[r];
+    }
+    store(along_x, slopes.axis[2] + p);
+    store(along_y, slopes.axis[1] + p);
+  }
+};
+
+template <int K, class Where, class T, class P, class Finish>
+RETICLE_APART void slopes_of_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Slopes<float>& slopes, Finish finish) {
+  SlopesOfRows<K, T, P, Finish> act = {slopes, finish};
+  walk_rows<Where>(plan, m, b, s, planes_of<const T, T>(plan, b), act);
+}
+
+// As gather_block(), for a call for which is_direct().
+template <class T, class P, class Take>
+void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Reading<P>& reading,
+                     Take take) {
+  const Call& c = plan.c;
+  const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
+  Slopes<float> slopes;
+  at_row(plan, number, 0, s);
+  const Start first = {s.i, s.j, s.count};
+  auto finish = [&](int row, const Direct& answer) {
+    at_row(plan, number, row, s);
+    const T* gradient = g + s.i * c.output.stride[3] + s.j;
+    if (answer.valid) {
+      s.placed = s.any_hard = false, s.edge = answer.edge;
+    } else {
+      PairDots<2, float> dots;
+      read_segment(plan, m, b, c.input.stride, {true, false}, s, reading);
+      dot_few(plan, rows, reading, u, gradient, dots);
+      combine_pairs(s, reading, dots, slopes);
+    }
+    finish_slopes(plan, m, b, s, u, gradient, slopes);
+    take(s, slopes);
+  };
+  if (!c.is_matrix) return slopes_of_rows<1, RowsOfGrid, T>(plan, m, b, first, slopes, finish);
+  with_channels<T>(c.channels, [&](auto k) { slopes_of_rows<k.value, RowsByMatrix, T>(plan, m, b, first, slopes, finish); });
+}
+
+// Slopes of a block in whichever way is quickest: with several channels of a given grid, registers run out.
+template <int R, class T, class P, class Take>
+void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block, Take take) {
+  if constexpr (R == 2 && has_direct<T, P>())
+    if (is_direct<T>(plan, m, number) && (plan.c.is_matrix || plan.c.channels == 1))
+      return gather_directly<T>(plan, rows, m, b, number, s, block.reading[0], take);
+  gather_block<R, T>(plan, rows, m, b, number, s, block, take);
+}
+
+}  // namespace
+}  // namespace reticle
