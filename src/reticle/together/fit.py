@@ -72,7 +72,7 @@ def _check(recipes: Sequence[Recipe], runs: Sequence[Run]) -> None:
         raise ValueError(f"fit_together: `outs` must be a folder for each of {len(recipes)} recipes; got {len(runs)}.")
     folders = [run.path.resolve() for run in runs]
     if twice := [str(run.path) for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1]:
-        raise ValueError(f"fit_together: `outs` must be folders of their own; got {twice[0]} {len(twice)} times.")
+        raise ValueError(f"fit_together: `outs` must be different folders; got {twice[0]} more than once.")
 
 
 def _check_alone(place: Place) -> None:
@@ -130,4 +130,5 @@ def _name(training: Training) -> str:
 def _failed(failures: Failures, count: int) -> FloatingPointError:
     listed = "\n".join(f"  {run.path}: {str(error).splitlines()[0]}" for run, error in failures.items())
     advice = next(iter(failures.values())).args[0].splitlines()[-1].strip()
-    return FloatingPointError(f"{len(failures)} of {count} runs have stopped; the others are complete.\n{listed}\n  {advice}")
+    stopped = f"{len(failures)} of {count} runs {'has' if len(failures) == 1 else 'have'} stopped; the others are complete."
+    return FloatingPointError(f"{stopped}\n{listed}\n  {advice}")

@@ -40,8 +40,10 @@ def refuses(members: Sequence[Training]) -> str | None:
             # an operation without a batching rule is done one network after the other, which is no gain
             warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
             Stack(members).losses().sum().backward()
-    except (RuntimeError, UserWarning) as error:  # what vmap raises, for dropout and other random numbers, too
-        return f"the network or its loss cannot be stacked ({str(error).splitlines()[0]})"
+    except (RuntimeError, UserWarning) as error:  # vmap's own
+        if "random operation" in str(error):
+            return "it draws random numbers, as dropout does, which must be those of a run alone"
+        return f"torch cannot batch the network or its loss ({str(error).splitlines()[0]})"
     return None
 
 
