@@ -1,4 +1,4 @@
-"""Many at a time: each run is the one it would be alone, stacked or in turn, after any kill, and whatever happens to the others."""
+"""Many at a time: each run is the one it would be alone, stacked or in turn, and whatever happens to the others."""
 
 import os
 from contextlib import contextmanager
@@ -6,19 +6,18 @@ from contextlib import contextmanager
 import pytest
 import tiny
 import torch
-from killing import Killed, assert_same_run, history, kill_at
-from safetensors.torch import load_file
+from killing import assert_same_run, history
+from several import alone, assert_same_curve, runs, seeds, threads, train
 from torch.nn.utils import clip_grad_norm_
 
 from reticle.recipe import changed, load
 from reticle.together import fit, fit_together
-from reticle.together.stack import clip_each, refuses, settle
+from reticle.together.stack import clip_each, refuses
 from reticle.train import Training
 from reticle.train import fit as fit_alone
 from reticle.training.checkpoint import load_checkpoint
 from reticle.training.parallel import Place
 from reticle.training.results import read_result
-from reticle.training.runs import Run
 
 CPU = Place(0, 1, torch.device("cpu"))
 
@@ -26,47 +25,6 @@ CPU = Place(0, 1, torch.device("cpu"))
 @pytest.fixture(autouse=True)
 def _no_waiting_for_the_disk(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
-@contextmanager
-def threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def seeds(count, **changes):
-    """Recipes that differ in the seed, and draw nothing by chance."""
-    return [tiny.recipe(seed=seed, **{"model": {"dropout": 0.0}} | changes) for seed in range(count)]
-
-
-def runs(folder, recipes):
-    return [Run(folder / str(number)) for number in range(len(recipes))]
-
-
-def train(folder, recipes, **options):
-    """Train all together; their runs."""
-    fit_together(recipes, [run.path for run in runs(folder, recipes)], **options)
-    return runs(folder, recipes)
-
-
-def alone(folder, recipes):
-    """Train one after another, each on one core; their runs."""
-    with threads(1):
-        for recipe, run in zip(recipes, runs(folder, recipes), strict=True):
-            fit_alone(recipe, run.path)
-    return runs(folder, recipes)
-
-
-def assert_same_curve(a, b, *, rtol):
-    for old, new in zip(history(a), history(b), strict=True):
-        assert old == pytest.approx(new, rel=rtol), old
-    torch.testing.assert_close(load_file(a.weights), load_file(b.weights), rtol=rtol, atol=rtol)
-    assert (a.path / "checkpoint.pt").stat().st_size == (b.path / "checkpoint.pt").stat().st_size  # no other's weights are in it
-    assert {file.name for file in a.path.iterdir()} == {file.name for file in b.path.iterdir()}
 
 
 def test_in_turn_each_run_is_bit_for_bit_the_one_alone(tmp_path):
@@ -163,79 +121,6 @@ def test_gradients_are_clipped_for_each_on_its_own():
     clip_each([*stacked, torch.rand(3, 2)], 0.5)
     for index, mine in enumerate(slices):
         torch.testing.assert_close([weight.grad for weight in mine], [whole.grad[index] for whole in stacked])
-
-
-@pytest.fixture(scope="module")
-def never_killed(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("never killed"), seeds(2), stack=True)
-
-
-def kill_and_go_on(folder, monkeypatch, owner, name, **when):
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, owner, name, **when)
-        train(folder, seeds(2), stack=True)
-    return train(folder, seeds(2), stack=True, resume=True)
-
-
-@pytest.mark.parametrize("call", [1, 4, 21, 24, 41, 62])  # the first is the trial
-def test_stack_killed_at_a_step_goes_on_bit_for_bit(tmp_path, monkeypatch, never_killed, call):
-    for a, b in zip(kill_and_go_on(tmp_path, monkeypatch, tiny.Corners, "train_batch", call=call), never_killed, strict=True):
-        assert_same_run(a, b)
-
-
-# of 64: folders and first snapshots, three times two checkpoints that are written and then take their places, weights and results
-@pytest.mark.parametrize("call", [2, 5, 8, 22, 32, 33, 34, 41, 46, 47, 48, 58, 60, 61, 62, 63])
-def test_stack_killed_while_it_writes_goes_on_bit_for_bit(tmp_path, monkeypatch, never_killed, call):
-    for a, b in zip(kill_and_go_on(tmp_path, monkeypatch, os, "replace", call=call), never_killed, strict=True):
-        assert_same_run(a, b)
-        assert not a.staged.exists()
-
-
-@pytest.mark.parametrize("promoted", [0, 1])
-def test_stack_killed_between_two_checkpoints_goes_on_as_one(tmp_path, monkeypatch, never_killed, promoted):
-    def replace(old, new, real=os.replace):
-        if str(new).endswith("checkpoint.pt") and load_checkpoint(old)["step"] == 20 and int(new.parent.name) == promoted:
-            raise Killed
-        real(old, new)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(os, "replace", replace)
-        train(tmp_path, seeds(2), stack=True)
-    first, second = runs(tmp_path, seeds(2))
-    assert second.staged.exists() and first.staged.exists() == (promoted == 0)
-    steps = [load_checkpoint(run.checkpoint)["step"] for run in (first, second)]
-    assert steps == [20 if promoted else 10, 10]
-    settle([first, second])
-    assert not first.staged.exists() and not second.staged.exists()
-    assert [load_checkpoint(run.checkpoint)["step"] for run in (first, second)] == [20 if promoted else 10] * 2
-    for a, b in zip(train(tmp_path, seeds(2), stack=True, resume=True), never_killed, strict=True):
-        assert_same_run(a, b)
-
-
-@pytest.mark.parametrize("stack", [True, False])
-def test_runs_go_on_alone_or_among_others(tmp_path, monkeypatch, stack):
-    recipes = seeds(3)
-    with monkeypatch.context() as patch, pytest.raises(Killed), threads(1):
-        kill_at(patch, tiny.Corners, "train_batch", call=51 if stack else 18)
-        train(tmp_path / "a", recipes, stack=stack)
-    fit_alone(recipes[1], tmp_path / "a" / "1", resume=True)  # one goes on alone, the others together
-    before = (tmp_path / "a" / "1" / "result.json").read_bytes()
-    train(tmp_path / "a", recipes, stack=True, resume=True)
-    assert (tmp_path / "a" / "1" / "result.json").read_bytes() == before
-    for a, b in zip(alone(tmp_path / "alone", recipes), runs(tmp_path / "a", recipes), strict=True):
-        assert_same_curve(a, b, rtol=1e-4)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_in_turn_killed_at_a_step_goes_on_bit_for_bit(tmp_path, monkeypatch, count):
-    recipes = [tiny.recipe(seed=seed) for seed in range(3)]
-    with threads(count):
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            kill_at(patch, tiny.Corners, "train_batch", call=50)
-            train(tmp_path / "a", recipes)
-        train(tmp_path / "a", recipes, resume=True)
-    for a, b in zip(alone(tmp_path / "alone", recipes), runs(tmp_path / "a", recipes), strict=True):
-        assert_same_run(a, b)
 
 
 @pytest.mark.parametrize("stack", [True, False])

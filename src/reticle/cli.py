@@ -55,7 +55,7 @@ def train(
     data_dir: DataDir = None,
     tensorboard: bool = False,
 ) -> None:
-    """Train a recipe; the result, the weights and the pictures go to runs/<recipe>/<seed>/. Several are trained at a time, without pictures.
+    """Train a recipe, or several at a time; the results, the weights and the pictures of one go to runs/<recipe>/<seed>/.
 
     Args:
         recipes: names that `reticle recipes` lists, or paths of YAML files of your own.

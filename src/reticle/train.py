@@ -64,8 +64,8 @@ class Training:
         _check(recipe, place)
         self.recipe, self.run, self.place = recipe, run, place
         self.task = build_task(recipe).to(place.device)
-        self.data = like.data if like else build_data(recipe, data_dir=data_dir)
-        self.test_set = like.test_set if like else self.data.test_set(device=place.device)
+        self.data: Any = like.data if like else build_data(recipe, data_dir=data_dir)
+        self.test_set: tuple[Tensor, Tensor] = like.test_set if like else self.data.test_set(device=place.device)
         # channels_last is the faster layout, on CPUs and GPUs
         self.model = convert_conv2d_weight_memory_format(build_model(recipe, self.data), torch.channels_last).to(place.device)
         self.optimizer = build_optimizer(recipe, self.model)
