@@ -64,6 +64,16 @@ def test_stack_killed_between_two_checkpoints_goes_on_as_one(tmp_path, monkeypat
         assert_same_run(a, b)
 
 
+def test_checkpoint_that_never_took_its_place_is_dropped_by_a_run_alone(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, os, "replace", call=33)
+        train(tmp_path, seeds(2), stack=True)
+    first, second = runs(tmp_path, seeds(2))
+    assert first.staged.exists() and not first.checkpoint.exists()
+    fit(seeds(2)[0], first.path, resume=True)
+    assert not first.staged.exists() and second.staged.exists()
+
+
 @pytest.mark.parametrize("stack", [True, False])
 def test_runs_go_on_alone_or_among_others(tmp_path, monkeypatch, stack):
     recipes = seeds(3)

@@ -86,7 +86,8 @@ class Run:
         return True
 
     def forget_after(self, step: int) -> None:
-        """Drop the metrics and snapshots of later steps: a resumed run writes them again."""
+        """Drop the metrics and snapshots of later steps, which a resumed run writes again, and a checkpoint that never took its place."""
+        self.staged.unlink(missing_ok=True)
         kept = [record for record in self.read_metrics() if record["step"] <= step]
         write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         for file in self.snapshots.glob("[0-9]*.safetensors"):
