@@ -3,22 +3,11 @@
 import sys
 import time
 from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 30.0
-
-
-class Bar(Protocol):
-    """Who is told how far a training is, and what was measured."""
-
-    def advance(self, step: int) -> None:
-        """There were ``step`` updates."""
-
-    def tell(self, record: dict[str, float]) -> None:
-        """A line of the metrics."""
 
 
 class TrainingBar:
@@ -83,3 +72,7 @@ class Share:
     def tell(self, record: dict[str, float]) -> None:
         """Show the numbers of a line of its metrics."""
         self.bar.show(record, f"{self.name}: step {record['step']:,} of {self.steps:,}")
+
+
+Bar = TrainingBar | Share
+"""Who is told how far a training is, and what was measured."""
