@@ -1,4 +1,4 @@
-"""How are networks trained side by side on the cores of a CPU? Each by one thread; who is furthest behind is next."""
+"""How are networks trained side by side on the cores of a CPU? Each by one thread, a second at a time, so that all end together."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from ..train import Training
 from ..training.progress import Bar
 from ..training.runs import Run
 
-SLICE = 1.0  # seconds that a network is trained before the next has its turn; they end together, and no core idles
+SLICE = 1.0  # seconds that a network is trained before the next has its turn; were each trained to its end, cores would idle at the last
 
 
 def train_in_turns(trainings: Sequence[Training], bars: dict[Run, Bar], *, threads: int) -> dict[Run, FloatingPointError]:
