@@ -107,6 +107,29 @@ def test_a_run_from_training_to_its_pictures(run, recipe, tmp_path):
     assert run("keep", folder, "--out", tmp_path / "kept.json")[1] == f"{tmp_path / 'kept.json'}\n"
 
 
+def test_several_seeds_and_recipes_are_trained_at_a_time(run, recipe, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(dump(tiny.recipe(lr=0.05)).replace("name: tiny\n", "name: other\n", 1))
+    command = ("train", recipe, other, "--set", "train.steps=3", "--seeds", "0,2", "--out", tmp_path / "my runs")
+    code, out, err = run(*command)
+    rows = [line.split()[:4] for line in out.splitlines() if "error_percent" in line]
+    folders = [("tiny", "0"), ("tiny", "2"), ("other", "0"), ("other", "2")]
+    assert code == 0 and [tuple(row[:2]) for row in rows] == folders
+    for (name, seed), row in zip(folders, rows, strict=True):
+        result = results.read_result(Run(tmp_path / "my runs" / name / seed))
+        assert (result.recipe, result.seed, row[3]) == (name, int(seed), f"{result.value:.2f}")
+        assert f"{name}, seed {seed}: step 3 of 3: test error {result.value:.2f} %" in err
+    code, _, err = run(*command)
+    assert code == 2 and "0: holds a complete run." in err
+    assert run(*command, "--resume")[1] == out
+
+
+def test_one_seed_is_an_ordinary_run(run, recipe, without_pictures):
+    code, out, _ = run("train", recipe, "--smoke", "--seeds", "4")
+    assert code == 0 and out.startswith("error_percent ") and "after 2 steps" in out
+    assert Run(Path("runs/smoke/tiny/4")).result.exists()
+
+
 def test_smoke_runs_have_a_place_of_their_own(run, recipe, without_pictures):
     for _ in range(2):
         code, out, _ = run("train", recipe, "--smoke")
@@ -124,6 +147,11 @@ def test_interrupted_run_says_how_to_go_on(run, recipe, without_pictures, tmp_pa
     assert code == 130
     assert err.splitlines()[-1] == f"reticle: stopped; to go on: reticle train {recipe} --out '{tmp_path / 'my run'}' --resume"
     assert run("train", recipe, "--out", tmp_path / "my run", "--resume", "--set", "train.steps=30")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "update", stop)
+        code, _, err = run("train", recipe, "--seeds", "1,2")
+    assert code == 130 and err.splitlines()[-1] == f"reticle: stopped; to go on: reticle train {recipe} --seeds 1,2 --resume"
+    assert run("train", recipe, "--seeds", "1,2", "--resume")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -135,6 +163,14 @@ def test_interrupted_run_says_how_to_go_on(run, recipe, without_pictures, tmp_pa
         (["train", "mine.yaml", "--set", "model.depth=3"], "model.depth: 'tiny:Look' has no argument 'depth'."),
         (["train", "mine.yaml", "--set", "data.nan_at=2"], "θ of `transformer` is not finite after 2 steps; training has stopped."),
         (["train", "mine.yaml", "--out", "mine.yaml/run"], "cannot write mine.yaml/run: Not a directory."),
+        (["train"], "fit_together: `recipes` must be one or more; got none."),
+        (["train", "mine.yaml", "mine.yaml"], "fit_together: `outs` must be different folders; got runs/tiny/0 more than once."),
+        (
+            ["train", "mine.yaml", "--seeds", "0,x"],
+            "--seeds must be different whole numbers of at least 0 with commas between, such as 0,1",
+        ),
+        (["train", "mine.yaml", "--seeds", "1,01"], "--seeds must be different whole numbers"),
+        (["train", "mine.yaml", "--seeds", "1,2", "--set", "seed=3"], "--seeds must not be given beside --set seed=...; got '1,2'."),
         (["eval", "nowhere"], "run must be a folder that `reticle train` wrote; got 'nowhere', which has no recipe.yaml."),
         (["show", "nowhere"], "nowhere"),
         (["keep", "nowhere"], "nowhere: must be a complete run; it has no result.json."),

@@ -17,6 +17,7 @@ LAYERS = (  # lowest first; inside a package imports are free
     "training",
     "tasks",
     "train show predict info bench",
+    "together",
     "report",
     "demo",
     "cli",

@@ -58,6 +58,21 @@ class Look(nn.Module):
         return self.head(self.transformer(x))
 
 
+class Normed(nn.Module):
+    """A spatial transformer before a convolution and batch normalisation, nothing drawn by chance; ``dtype`` is that of its weights."""
+
+    def __init__(self, input_shape, num_classes, *, dtype="float32"):
+        super().__init__()
+        transform = Affine()
+        self.dtype = getattr(torch, dtype)
+        self.transformer = SpatialTransformer(Localizer(nn.Flatten(), 36, transform), transform)
+        self.head = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, num_classes))
+        self.to(self.dtype)
+
+    def forward(self, x):
+        return self.head(self.transformer(x.to(self.dtype)))
+
+
 def Plain(input_shape, num_classes):
     """A network without a transformer."""
     return nn.Sequential(nn.Flatten(), nn.Linear(36, num_classes))

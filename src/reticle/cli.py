@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-Name = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
+Names = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RECIPE...")]
 Folder = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
 Folders = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN...")]
 Images = Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGES...")]
@@ -45,39 +45,48 @@ def recipes() -> None:
 
 
 def train(
-    recipe: Name,
+    recipes: Names,
     /,
     changes: Changes = (),
+    seeds: str = "",
     smoke: bool = False,
     out: Out = None,
     resume: bool = False,
     data_dir: DataDir = None,
     tensorboard: bool = False,
 ) -> None:
-    """Train a recipe; the result, the weights and the pictures go to runs/<recipe>/<seed>/.
+    """Train a recipe, or several at a time; the results, the weights and the pictures of one go to runs/<recipe>/<seed>/.
 
     Args:
-        recipe: a name that `reticle recipes` lists, or the path of a YAML file of your own.
+        recipes: names that `reticle recipes` lists, or paths of YAML files of your own.
+        seeds: such as 0,1,2: each recipe once with each seed.
         smoke: the recipe's own trial of a few seconds.
-        out: another folder for the run.
+        out: another folder for the run; of several runs, for their folders <recipe>/<seed>.
         resume: go on with the run that is there.
         tensorboard: write for TensorBoard, too.
     """
     from .recipe import load
 
-    loaded = load(recipe, smoke=smoke, overrides=changes)
-    folder = out or Path("runs", "smoke" if loaded.is_smoke else "", loaded.name, str(loaded.seed))
+    each = [("seed=" + seed,) for seed in _seeds(seeds, changes)] if seeds else [()]
+    loaded = [load(recipe, smoke=smoke, overrides=[*changes, *seed]) for recipe in recipes for seed in each]
+    folders = [Path(out or Path("runs", "smoke" if one.is_smoke else ""), one.name, str(one.seed)) for one in loaded]
+    if out and len(loaded) == 1:
+        folders = [out]
 
     from .show import show_run
+    from .together import fit_together
     from .train import fit
 
     try:
-        result = fit(loaded, folder, resume=resume, data_dir=data_dir, tensorboard=tensorboard)
+        if len(loaded) != 1:
+            _print_results(fit_together(loaded, folders, resume=resume, data_dir=data_dir, tensorboard=tensorboard), folders)
+            return
+        result = fit(loaded[0], folders[0], resume=resume, data_dir=data_dir, tensorboard=tensorboard)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; to go on: reticle {shlex.join(sys.argv[1:])}{'' if resume else ' --resume'}") from None
     if _is_first():
         print(f"{result.metric} {result.value:.2f} after {result.steps:,} steps, {result.num_params:,} parameters, {result.seconds:,.0f} s")
-        for file in show_run(folder, data_dir=data_dir):
+        for file in show_run(folders[0], data_dir=data_dir):
             print(file)
 
 
@@ -207,6 +216,29 @@ def _one_set_each(args: list[str]) -> list[str]:
         inside = arg == "--set" or (inside and "=" in arg and not arg.startswith("-"))
         out += ["--set", arg] if inside and arg != "--set" and out[-1] != "--set" else [arg]
     return out
+
+
+def _seeds(seeds: str, changes: tuple[str, ...]) -> list[str]:
+    """``0,1,2`` one by one."""
+    listed = [seed.strip() for seed in seeds.split(",")]
+    if not all(seed.isascii() and seed.isdigit() for seed in listed) or len(set(map(int, listed))) < len(listed):
+        raise ValueError(f"--seeds must be different whole numbers of at least 0 with commas between, such as 0,1,2; got {seeds!r}.")
+    if any(change.startswith("seed=") for change in changes):
+        raise ValueError(f"--seeds must not be given beside --set seed=...; got {seeds!r}.")
+    return [str(int(seed)) for seed in listed]
+
+
+def _print_results(results: list[Any], folders: list[Path]) -> None:
+    """What several runs measured."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("recipe", "seed", "metric", "value", "seconds", "run", box=box.SIMPLE_HEAD)
+    for result, folder in zip(results, folders, strict=True):
+        cells = (result.recipe, str(result.seed), result.metric, f"{result.value:.2f}", f"{result.seconds:,.0f}", str(folder))
+        table.add_row(*cells)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _is_first() -> bool:

@@ -13,7 +13,8 @@ def generator(stream: int, number: int = 0, seed: int = 0) -> np.random.Generato
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, number)))
 
 
-@functools.lru_cache(maxsize=4)
+# two epochs meet in a batch; there may be many seeds at a time
+@functools.lru_cache(maxsize=32)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(ORDER, epoch, seed).permutation(count)
 

@@ -31,8 +31,8 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         raise ValueError(f"{file}: must be a safetensors file; it is damaged ({error}).\n  Delete it, or train again.") from None
 
 
-def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` (tensors, numbers, text, and dicts and lists of them), atomically.
+def save_checkpoint(file: Path, state: dict[str, Any], *, staged: Path | None = None) -> None:
+    """Write ``state`` (tensors, numbers, text, and dicts and lists of them), atomically; beside ``file``, if it is ``staged`` there.
 
     Raises:
         FloatingPointError: a tensor holds NaN or infinity; the last good checkpoint stays.
@@ -42,8 +42,8 @@ def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
         raise FloatingPointError(f"the training state is not finite ({bad}); it is not saved.\n  The last good checkpoint stays: {file}")
     memory = io.BytesIO()
     # through memory: torch's own file writer answers a full disk with a crash of its destructor
-    torch.save(state, memory)
-    write_atomically(file, memory.getvalue())
+    torch.save(_own(state), memory)
+    write_atomically(staged or file, memory.getvalue())
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
@@ -58,6 +58,15 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{file}: must be a checkpoint; it is damaged ({reason}).\n  Delete it to train again from the start.") from None
     return state
+
+
+def _own(state: Any) -> Any:
+    """``state``, where a tensor that is part of a larger one does not take the whole of it along into the file."""
+    if isinstance(state, Tensor):
+        return state if state.untyped_storage().nbytes() == state.numel() * state.element_size() else state.clone()
+    if isinstance(state, dict):
+        return {key: _own(child) for key, child in state.items()}
+    return type(state)(_own(child) for child in state) if type(state) in (list, tuple) else state
 
 
 def _not_finite(state: Any, path: str = "") -> str:

@@ -36,18 +36,43 @@ class TrainingBar:
 
     def tell(self, record: dict[str, float]) -> None:
         """Show the numbers of a line of the metrics."""
+        self.show(record, f"step {record['step']:,} of {self.steps:,}")
+
+    def show(self, record: dict[str, float], where: str) -> None:
+        """The numbers of a line of the metrics, and ``where`` the training is."""
         error = record.get("test_error")
         if error is not None:
-            self._say(f"step {record['step']:,} of {self.steps:,}: test error {error:.2f} %")
+            self.say(f"{where}: test error {error:.2f} %")
             return
         state = f"loss {record['loss']:.4f}  accuracy {record['accuracy']:.1%}  {record['images_per_s']:,.0f} images/s"
         self.bar.update(self.task, state=state)
         if not self.live and time.monotonic() - self.spoken > SECONDS_BETWEEN_LINES:
-            self._say(f"step {record['step']:,} of {self.steps:,}: {state}")
+            self.say(f"{where}: {state}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line of its own."""
         self.spoken = time.monotonic()
         if self.live:
             self.bar.console.print(text, highlight=False)
         elif not self.silent:
             print(text, file=sys.stderr, flush=True)
+
+
+class Share:
+    """One of the trainings that a bar shows as one."""
+
+    def __init__(self, bar: TrainingBar, name: str, *, steps: int, start: int) -> None:
+        self.bar, self.name, self.steps, self.step = bar, name, steps, start
+
+    def advance(self, step: int) -> None:
+        """This training has made ``step`` updates."""
+        self.bar.bar.advance(self.bar.task, step - self.step)
+        self.step = step
+
+    def tell(self, record: dict[str, float]) -> None:
+        """Show the numbers of a line of its metrics."""
+        self.bar.show(record, f"{self.name}: step {record['step']:,} of {self.steps:,}")
+
+
+Bar = TrainingBar | Share
+"""Who is told how far a training is, and what was measured."""

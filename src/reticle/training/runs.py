@@ -31,6 +31,11 @@ class Run:
         return self.path / "checkpoint.pt"
 
     @property
+    def staged(self) -> Path:
+        """The next checkpoint, until those of all runs that are trained as one are written."""
+        return self.path / ".checkpoint.next"
+
+    @property
     def weights(self) -> Path:
         """The final weights."""
         return self.path / "weights.safetensors"
@@ -57,16 +62,32 @@ class Run:
             FileExistsError: a run is here already, and ``resume`` does not say to go on with it, or it is complete.
             ValueError: the run that is here has another recipe.
         """
+        self.check(recipe, resume=resume)
         if self.recipe.exists():
-            old = load(self.recipe)
-            if not (old.is_smoke and recipe.is_smoke and not resume):
-                self._refuse(old, recipe, resume=resume)
+            if not self._makes_way(recipe, resume=resume):
                 return
             self._clear()
         write_atomically(self.recipe, dump(recipe))
 
+    def check(self, recipe: Recipe, *, resume: bool) -> None:
+        """Raise what :meth:`prepare` would raise; change nothing."""
+        if self.recipe.exists() and not self._makes_way(recipe, resume=resume):
+            self._refuse(recipe, resume=resume)
+
+    def is_complete(self, recipe: Recipe) -> bool:
+        """Whether ``recipe`` has been trained here to the end.
+
+        Raises:
+            ValueError: the run that is here has another recipe.
+        """
+        if not self.result.exists():
+            return False
+        self._refuse_other(recipe)
+        return True
+
     def forget_after(self, step: int) -> None:
-        """Drop the metrics and snapshots of later steps: a resumed run writes them again."""
+        """Drop the metrics and snapshots of later steps, which a resumed run writes again, and a checkpoint that never took its place."""
+        self.staged.unlink(missing_ok=True)
         kept = [record for record in self.read_metrics() if record["step"] <= step]
         write_atomically(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
         for file in self.snapshots.glob("[0-9]*.safetensors"):
@@ -82,19 +103,27 @@ class Run:
         lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True) if self.metrics.exists() else []
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
-    def _refuse(self, old: Recipe, recipe: Recipe, *, resume: bool) -> None:
+    def _makes_way(self, recipe: Recipe, *, resume: bool) -> bool:
+        """Whether the run that is here may be overwritten: one trial by the next."""
+        return not resume and recipe.is_smoke and load(self.recipe).is_smoke
+
+    def _refuse(self, recipe: Recipe, *, resume: bool) -> None:
         """Raise if ``recipe`` must not run here."""
-        if changes := differences(old, recipe):
-            listed = ", ".join(f"{path}: {a} -> {b}" for path, (a, b) in changes.items())
-            fix = "Choose another --out, or go on with the recipe.yaml that is there."
-            raise ValueError(f"{self.path}: holds a run of another recipe ({listed}).\n  {fix}")
+        self._refuse_other(recipe)
         if self.result.exists():
             fix = "Choose another --out or --set seed=..., or delete the folder to train again."
             raise FileExistsError(f"{self.path}: holds a complete run.\n  {fix}")
         if not resume:
             raise FileExistsError(f"{self.path}: holds an unfinished run.\n  Go on with --resume, or choose another --out.")
 
+    def _refuse_other(self, recipe: Recipe) -> None:
+        old = load(self.recipe)
+        if changes := differences(old, recipe):
+            listed = ", ".join(f"{path}: {a} -> {b}" for path, (a, b) in changes.items())
+            fix = "Choose another --out, or go on with the recipe.yaml that is there."
+            raise ValueError(f"{self.path}: holds a run of another recipe ({listed}).\n  {fix}")
+
     def _clear(self) -> None:
-        files = (self.result, self.checkpoint, self.weights, self.metrics, self.interface)
+        files = (self.result, self.checkpoint, self.staged, self.weights, self.metrics, self.interface)
         for file in (*files, *self.snapshots.glob("*.safetensors"), self.recipe):
             file.unlink(missing_ok=True)

@@ -7,6 +7,11 @@ from ..modules import SpatialTransformer
 from .parallel import Place
 
 
+def transformers(model: nn.Module) -> list[tuple[str, SpatialTransformer]]:
+    """The transformers of ``model`` by name, in the order of the rows of :class:`Watch`, which follow that of the loss."""
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, SpatialTransformer)]
+
+
 class Watch:
     """Remembers the first step at which the loss or a θ was NaN or infinite.
 
@@ -17,11 +22,9 @@ class Watch:
         self.place = place
         self.names = ["the loss"]
         self.step = 0
-        for name, module in model.named_modules():
-            if isinstance(module, SpatialTransformer):
-                row = len(self.names)
-                self.names.append(f"θ of `{name}`" if name else "θ")
-                module.localizer.register_forward_hook(lambda _module, _inputs, theta, row=row: self.see(theta, row))
+        for row, (name, module) in enumerate(transformers(model), start=1):
+            self.names.append(f"θ of `{name}`" if name else "θ")
+            module.localizer.register_forward_hook(lambda _module, _inputs, theta, row=row: self.see(theta, row))
         self.bad = torch.full((len(self.names),), -1, device=place.device)
 
     def see(self, x: Tensor, row: int = 0) -> None:
