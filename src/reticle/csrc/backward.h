@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "scatter.h"
+#include "scatter_direct.h"
 #include "where.h"
 
 namespace reticle {
@@ -111,6 +111,7 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
   for (int64_t block = 0; block < plan.blocks(); block++) {
     const BlockBoxes* boxes = work.tiling.cut ? &work.boxes[b * plan.blocks() + block] : nullptr;
     if (boxes && !touches(work.tiling, tile, boxes->whole)) continue;
+    if (scatter_directly<T>(plan, work.tiling, tile, m, b, block, s)) continue;
     for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
       if (boxes && !touches(work.tiling, tile, boxes->row[row])) continue;
       read_segment(plan, m, b, work.tiling.stride, {false, false}, s, reading);
