@@ -88,6 +88,8 @@ def _join(seen: Sequence[list[tuple[Tensor, Tensor, bool]]]) -> list[tuple[tuple
 
 def _draw(x: Tensor, views: Sequence[View], predictions: Sequence[Prediction], out: Path, *, page: int = 12) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("predictions-*.png"):  # of other images
+        old.unlink()
     made = []
     for start in range(0, len(x), page):
         part = slice(start, start + page)

@@ -133,7 +133,8 @@ def _look_up(registry: Registry[Any], name: str, where: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{where}.name: {name!r} must be importable as module:name; {error}.") from None
+        fix = "Modules are looked for in the current folder, and where PYTHONPATH says."
+        raise ValueError(f"{where}.name: {name!r} must be importable as module:name; {error}.\n  {fix}") from None
 
 
 def _as_tuples(value: Any) -> Any:
