@@ -115,7 +115,14 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
     for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
       if (boxes && !touches(work.tiling, tile, boxes->row[row])) continue;
       read_segment(plan, m, b, work.tiling.stride, {false, false}, s, reading);
-      turn_over(plan, work.tiling, tile, s, g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4], gradient);
+      const T* from = g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
+      if constexpr (std::is_same<T, typename P::A>::value) {
+        if (work.tiling.in_place && c.output.stride[1] == 1 && c.output.stride[4] == c.channels) {
+          scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, from);
+          continue;
+        }
+      }
+      turn_over(plan, work.tiling, tile, s, from, gradient);
       scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, gradient);
     }
   }
@@ -138,10 +145,14 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const std::unique_ptr<A[]> sums(new A[numbers]);  // cleared where they are used
     std::vector<A> gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
-      Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, sums.get());
+      T* to = (T*)c.grad_input.data + n / owners * c.grad_input.stride[0];
+      Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, work.tiling.in_place ? (A*)to : sums.get());
       for (int64_t b = shared ? 0 : n / owners; b < (shared ? c.batch : n / owners + 1); b++)
         scatter_sample<T>(work, b, tile, s, reading, gradient.data());
-      write_tile(work.plan, work.tiling, tile, (T*)c.grad_input.data + n / owners * c.grad_input.stride[0]);
+      if (work.tiling.in_place)
+        clear_rest(work.plan, work.tiling, tile);
+      else
+        write_tile(work.plan, work.tiling, tile, to);
     }
   };
   const bool shared = c.grad_input.stride[0] == 0;

@@ -219,7 +219,7 @@ RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, Tile<
   int points[SEGMENT];
   const int64_t width = tiling.channels;
   // a gradient that is not finite must not meet a weight of 0 that is not its own
-  const bool careful = s.edge && !all_finite(gradient, s.padded() * width);
+  const bool careful = s.edge && !all_finite(gradient, (s.count * width + 7) & ~7);
   if (!careful) {
     const bool all = !tiling.cut && !s.any_hard;
     const int count = all ? s.count : choose_points(plan, tiling, tile, s, points);
