@@ -116,14 +116,7 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
       if (boxes && !touches(work.tiling, tile, boxes->row[row])) continue;
       read_segment(plan, m, b, work.tiling.stride, {false, false}, s, reading);
       const T* from = g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
-      if constexpr (std::is_same<T, typename P::A>::value) {
-        if (work.tiling.in_place && c.output.stride[1] == 1 && c.output.stride[4] == c.channels) {
-          scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, from);
-          continue;
-        }
-      }
-      turn_over(plan, work.tiling, tile, s, from, gradient);
-      scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, gradient);
+      scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, gradient_of(plan, work.tiling, tile, s, from, gradient));
     }
   }
 }
@@ -140,9 +133,7 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const int64_t owners = work.tiling.tiles() * work.tiling.groups;
     Segment<P> s;
     Reading<P> reading;
-    // with room for the vector that begins at the last pixel
-    const int64_t numbers = work.tiling.numbers() * (work.tiling.paired ? 2 : 1) + VecOf<A>::lanes * work.tiling.channels;
-    const std::unique_ptr<A[]> sums(new A[numbers]);  // cleared where they are used
+    const std::unique_ptr<A[]> sums(new A[work.tiling.room()]);  // cleared where they are used
     std::vector<A> gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
       T* to = (T*)c.grad_input.data + n / owners * c.grad_input.stride[0];

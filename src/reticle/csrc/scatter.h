@@ -48,6 +48,16 @@ void turn_over(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, cons
   }
 }
 
+// The same, in `buffer` unless it already stands like that.
+template <class T, class P>
+const typename P::A* gradient_of(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, const T* g,
+                                 typename P::A* buffer) {
+  if constexpr (std::is_same<T, typename P::A>::value)
+    if (tiling.in_place && plan.c.output.stride[1] == 1 && plan.c.output.stride[4] == tiling.channels) return g;
+  turn_over(plan, tiling, tile, s, g, buffer);
+  return buffer;
+}
+
 // V: a vector of channels, of which a group has N.
 template <class V, class P>
 RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count, int64_t n,

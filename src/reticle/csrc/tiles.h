@@ -43,13 +43,7 @@ struct Tiling {
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
-    if (cut) {
-      const int64_t room = most / channels;
-      size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? room : 256);
-      const int64_t lines = std::max<int64_t>(room / size[2], 8);
-      size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
-      size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
-    }
+    if (cut) cut_to(c, most / channels);
     for (int a = 0; a < 3; a++) {
       count[a] = (c.size[a] + size[a] - 1) / size[a];
       halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
@@ -57,6 +51,12 @@ struct Tiling {
     stride[0] = stride[1] = 0, stride[4] = channels;
     stride[3] = stride[4] * (in_place ? size[2] : (size[2] + 2 * halo[2] + 2) & ~1);
     stride[2] = stride[3] * (size[1] + 2 * halo[1]);
+  }
+  void cut_to(const Call& c, int64_t pixels) {
+    size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? pixels : 256);
+    const int64_t lines = std::max<int64_t>(pixels / size[2], 8);
+    size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
+    size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
   }
   // With vectors of channels side by side, in the type of the sums, and samples enough to share out.
   static bool is_in_place(const Call& c, int64_t lanes) {
@@ -68,6 +68,8 @@ struct Tiling {
   }
   int64_t tiles() const { return count[0] * count[1] * count[2]; }
   int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }  // of one buffer
+  // What an owner needs, with room for the vector that begins at the last pixel.
+  int64_t room() const { return in_place ? 0 : numbers() * (paired ? 2 : 1) + VecOf<A>::lanes * channels; }
   // From an even column of the first buffer to the odd one beside it in the second.
   int64_t aside() const { return numbers() - channels; }
 };
