@@ -58,11 +58,12 @@ struct Tiling {
     size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
     size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
   }
-  // With vectors of channels side by side, in the type of the sums, and samples enough to share out.
+  // With several vectors of channels side by side, in the type of the sums, and samples enough to share out.
   static bool is_in_place(const Call& c, int64_t lanes) {
     const int64_t* to = c.grad_input.stride;
     int64_t step = c.channels;
-    bool dense = to[0] != 0 && to[1] == 1 && c.channels % lanes == 0 && c.batch >= 4 && (c.dtype == FLOAT32 || c.dtype == FLOAT64);
+    bool dense = to[0] != 0 && to[1] == 1 && c.channels > lanes && c.channels % lanes == 0 && c.batch >= 4 &&
+                 (c.dtype == FLOAT32 || c.dtype == FLOAT64);
     for (int a = 2; a >= 0; step *= c.size[a--]) dense &= c.size[a] == 1 || to[a + 2] == step;
     return dense;
   }
