@@ -53,7 +53,8 @@ def places(case: Case) -> Places:
         norm = source_grid(where, case.out, case.align_corners)
         target = base_grid(case.out, align_corners=case.align_corners, dtype=torch.float64)
         # a target near 0 is as uncertain as its distance to 1, from which it is computed
-        terms = torch.einsum("brk,...k->b...r", where[..., :ndim].abs(), target.abs().clamp(min=1 / 8)) + where[..., ndim].abs()[:, *[None] * ndim]
+        size_of_target = target.abs().clamp(min=1 / 8)
+        terms = torch.einsum("brk,...k->b...r", where[..., :ndim].abs(), size_of_target) + where[..., ndim].abs()[:, *[None] * ndim]
         rounding = eps * terms[..., :ndim]
         sure = terms.amax(-1) < 1e18  # far from where single precision overflows
         if where.shape[1] > ndim:
