@@ -11,7 +11,7 @@ from reticle.models.locator import Located
 from reticle.recipe import changed, load
 from reticle.tasks import TASKS, build_task
 from reticle.tasks.classification import Classification
-from reticle.tasks.colocalisation import WEIGHTS, Colocalisation, load_embedding, out_of_bounds, overlap, random_patches
+from reticle.tasks.colocalisation import WEIGHTS, Colocalisation, load_embedding, out_of_bounds, overlap, random_patches, shares
 from reticle.tasks.sequence import Sequence
 from reticle.train import fit
 from reticle.training.results import read_result
@@ -85,7 +85,7 @@ def test_embedding_is_three_layers_and_stays_as_it_is(finder):
     assert len(layers) == 3 and finder.embed(images).shape == (2, sum(layer[0].numel() for layer in layers))
     lengths = finder.embed(images).split([layer[0].numel() for layer in layers], dim=1)
     for part, layer in zip(lengths, layers, strict=True):
-        torch.testing.assert_close(part.norm(dim=1), 0.25 * layer.flatten(1).norm(dim=1) ** 0.25)
+        torch.testing.assert_close(part * layer.flatten(1).norm(dim=1, keepdim=True), layer.flatten(1))
     windows = images.clone().requires_grad_()
     finder.loss(located(windows), torch.rand(2, 1, 40, 40), torch.zeros(2, 4)).backward()
     assert windows.grad.abs().sum() > 0 and not any(p.requires_grad for p in finder.parameters())
@@ -116,6 +116,15 @@ def test_windows_beyond_the_image_or_smaller_than_a_patch_are_out_of_bounds():
     boxes = torch.tensor([[0.0, 0, 84, 84], [10, 10, 38, 38], [-42, 0, 84, 105], [0, 0, 14, 21]])
     expected = torch.tensor([[0.0] * 6, [0.0] * 6, [0.5, 0, 0, 0.25, 0, 0], [0, 0, 0, 0, 0.5, 0.25]])
     torch.testing.assert_close(out_of_bounds(found._replace(box=boxes), torch.zeros(4, 1, 84, 84)), expected)
+
+
+def test_of_two_windows_that_are_as_good_the_smaller_is_better():
+    found, images = located(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 84, 84)
+    boxes = torch.tensor([[0.0, 10, 42, 52], [-21, 0, 84, 21]])
+    torch.testing.assert_close(shares(found._replace(box=boxes), images), torch.tensor([[0.5, 0.5], [1.25, 0.25]]))
+    task = Colocalisation(tightness=0.5)
+    losses = [task.loss(located(torch.zeros(2, 1, 28, 28), side), images, torch.zeros(2, 4)) for side in (28.0, 84.0)]
+    assert losses[1] - losses[0] == pytest.approx(0.5 * (1 - 1 / 3), rel=1e-5)
 
 
 def test_shipped_embedding_is_the_recipes_run():
