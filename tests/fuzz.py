@@ -52,7 +52,9 @@ def places(case: Case) -> Places:
         ndim = len(case.out)
         norm = source_grid(where, case.out, case.align_corners)
         target = base_grid(case.out, align_corners=case.align_corners, dtype=torch.float64)
-        terms = torch.einsum("brk,...k->b...r", where[..., :ndim].abs(), target.abs()) + where[..., ndim].abs()[:, *[None] * ndim]
+        # a target near 0 is as uncertain as its distance to 1, from which it is computed
+        size_of_target = target.abs().clamp(min=1 / 8)
+        terms = torch.einsum("brk,...k->b...r", where[..., :ndim].abs(), size_of_target) + where[..., ndim].abs()[:, *[None] * ndim]
         rounding = eps * terms[..., :ndim]
         sure = terms.amax(-1) < 1e18  # far from where single precision overflows
         if where.shape[1] > ndim:

@@ -89,9 +89,9 @@ def make(seed: int) -> Case:
     draw = Draw(seed)
     ndim = draw.one_of((1, 2, 2, 2, 3))
     size, out, dtype = draw.size(ndim), draw.size(ndim), draw.one_of(DTYPES)
-    many = draw.number(1, 3)
+    many = draw.one_of((1, 2, 3, 5))
     batch = draw.one_of(((many, many), (1, many), (many, 1)))
-    channels = draw.one_of((1, 2, 3, draw.number(4, 8), draw.number(9, 35)))
+    channels = draw.one_of((1, 2, 3, draw.number(4, 8), draw.number(9, 35), 8 * draw.number(1, 4)))
     image = draw.rand(batch[0], channels, *size)
     image = 255 * image if dtype == torch.uint8 else 2 * image - 1
     if dtype.is_floating_point and draw.chance(0.1):

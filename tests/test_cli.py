@@ -33,6 +33,7 @@ def run(monkeypatch, capfd):
 
     def run(*args):
         monkeypatch.setattr(sys, "argv", ["reticle", *map(str, args)])
+        monkeypatch.setattr(sys, "path", sys.path.copy())
         try:
             cli.main()
             code = 0
@@ -56,6 +57,14 @@ def recipe(tmp_path, monkeypatch):
 def without_pictures(monkeypatch):
     """Drawing takes seconds."""
     monkeypatch.setattr(show, "show_run", lambda run, *, data_dir=None: [])
+
+
+def test_a_network_is_found_in_the_current_folder(run, recipe, without_pictures):
+    own = "from tiny import Plain\n\n\ndef make(input_shape, num_classes):\n    return Plain(input_shape, num_classes)\n"
+    Path("nets_of_mine.py").write_text(own)
+    code, out, error = run("train", recipe, "--set", "model=nets_of_mine:make", "--set", "train.steps=2")
+    assert code == 0 and "after 2 steps" in out, error
+    assert "nets_of_mine" in sys.modules
 
 
 @pytest.mark.parametrize("args", [["--help"], ["train", "--help"]])

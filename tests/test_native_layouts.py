@@ -41,10 +41,11 @@ def both_ways(x, where, call, **options):
 @few
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_channels_last_stays_channels_last(ndim, call):
-    size = (5, 6) if ndim == 2 else (3, 5, 6)
-    for channels in (2, 5, 16, 33):
-        image = torch.rand(2, channels, *size)
-        for where in wheres(ndim, size):
+    size = (15, 6) if ndim == 2 else (3, 15, 6)
+    for batch, channels in ((2, 2), (2, 5), (2, 16), (2, 33), (5, 16), (5, 12)):
+        image = torch.rand(batch, channels, *size)
+        matrix, grid = wheres(ndim, size, batch)
+        for where in (matrix, 0.2 * matrix, grid):  # all of the image, some rows, some pixels
             want = both_ways(image, where, call)
             got = both_ways(image.contiguous(memory_format=LAST[ndim]), where, call)
             assert all(t.is_contiguous(memory_format=LAST[ndim]) for t in got[:2])

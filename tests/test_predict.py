@@ -121,7 +121,8 @@ def test_command_line_prints_a_table(run, pictures):
 @pytest.mark.errors
 def test_bad_images_are_named(run, tmp_path):
     (tmp_path / "bad.png").write_text("no image")
-    with pytest.raises(ValueError, match=f"^1 of 1 images must decode, and do not:\n    {re.escape(str(tmp_path / 'bad.png'))}: "):
+    bad = re.escape(str(tmp_path / "bad.png"))
+    with pytest.raises(ValueError, match=f"^1 of 1 images must decode, and do not:\n    {bad}: .+[^>]\n  Mend them, or leave them out.$"):
         predict(run.path, [tmp_path / "bad.png"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="predict: `images` must hold images; the folder '.*empty' holds none."):

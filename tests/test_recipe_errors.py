@@ -148,6 +148,10 @@ def test_recipe_without_smoke_part_says_so(write_recipe):
             {"model": "torch.nn:Linear"},
             "model.name: 'torch.nn:Linear' must take the argument 'input_shape'; it takes in_features, out_features,",
         ),
+        ({"model": "tiny:no_module"}, "model.name: 'tiny:no_module' must make a torch.nn.Module; got dict."),
+        ({"model": "tiny:Flat"}, "'tiny:Flat' must answer 2 images with logits of shape (2, 10), one a class; got (2, 1, 42, 42)."),
+        ({"model": "tiny:Many"}, "'tiny:Many' must answer 2 images with logits of shape (2, 10), one a class; got tuple."),
+        ({"model": "tiny:Narrow"}, "'tiny:Narrow' must take images of shape (2, 1, 42, 42); mat1 and mat2 shapes cannot be multiplied"),
     ],
 )
 def test_wrong_names_and_arguments_are_answered(write_recipe, change, message):

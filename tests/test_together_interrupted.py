@@ -1,6 +1,8 @@
 """Many at a time: killed at any point, each goes on to the same weights, among the same others, in turn, or alone."""
 
 import os
+import signal
+import threading
 
 import pytest
 import tiny
@@ -33,6 +35,27 @@ def kill_and_go_on(folder, monkeypatch, owner, name, **when):
 def test_stack_killed_at_a_step_goes_on_bit_for_bit(tmp_path, monkeypatch, never_killed, call):
     for a, b in zip(kill_and_go_on(tmp_path, monkeypatch, tiny.Corners, "train_batch", call=call), never_killed, strict=True):
         assert_same_run(a, b)
+
+
+@pytest.mark.parametrize(("stack", "count"), [(True, 1), (False, 1), (False, 2)], ids=["stacked", "in turn", "side by side"])
+def test_ctrl_c_saves_all(tmp_path, monkeypatch, never_killed, stack, count):
+    batch, sent = tiny.Corners.train_batch, threading.Event()
+
+    def interrupted(self, step, *args, **kwargs):
+        if step == 6 and not sent.is_set():
+            sent.set()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return batch(self, step, *args, **kwargs)
+
+    with threads(count):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(tiny.Corners, "train_batch", interrupted)
+            train(tmp_path, seeds(2), stack=stack)
+        steps = [load_checkpoint(run.checkpoint)["step"] for run in runs(tmp_path, seeds(2)) if run.checkpoint.exists()]
+        assert 7 in steps and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        there = train(tmp_path, seeds(2), stack=stack, resume=True)
+    for a, b in zip(there, never_killed, strict=True):
+        assert_same_curve(a, b, rtol=1e-3)
 
 
 # of 64: folders and first snapshots, three times two checkpoints that are written and then take their places, weights and results

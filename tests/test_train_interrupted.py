@@ -49,6 +49,35 @@ def test_run_killed_at_a_step_goes_on_bit_for_bit(tmp_path, monkeypatch, never_k
     assert_same_run(Run(tmp_path), never_killed)
 
 
+@pytest.mark.parametrize("step", [1, 7, 29])
+def test_ctrl_c_ends_the_update_and_saves_it(tmp_path, monkeypatch, never_killed, step):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        step_of = tiny.Corners.train_batch
+
+        def interrupted(self, at, *args, **kwargs):
+            if at == step - 1:
+                signal.raise_signal(signal.SIGINT)
+            return step_of(self, at, *args, **kwargs)
+
+        patch.setattr(tiny.Corners, "train_batch", interrupted)
+        fit(tiny.recipe(), tmp_path)
+    assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == step
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    fit(tiny.recipe(), tmp_path, resume=True)
+    assert_same_run(Run(tmp_path), never_killed)
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path, monkeypatch):
+    def impatient(self, *args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(tiny.Corners, "train_batch", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny.recipe(), tmp_path)
+    assert not Run(tmp_path).checkpoint.exists()
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("call", [1, 2, 4, 9, 16, 21, 27, 28])
 def test_run_killed_while_it_writes_goes_on_bit_for_bit(tmp_path, monkeypatch, never_killed, call, before):

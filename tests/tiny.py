@@ -92,3 +92,28 @@ def recipe(*, data=(), model=(), optimizer=(), seed=0, **train):
         train=Train(**plan | train),
         smoke={"train.steps": 2},
     )
+
+
+class Flat(nn.Identity):
+    """No network for classes: it answers with its images."""
+
+    def __init__(self, *, input_shape, num_classes):
+        super().__init__()
+
+
+class Many(Flat):
+    """Two answers at once."""
+
+    def forward(self, images):
+        return images, images
+
+
+class Narrow(nn.Sequential):
+    """For images of one size only, whatever it is told."""
+
+    def __init__(self, *, input_shape, num_classes):
+        super().__init__(nn.Flatten(), nn.Linear(5, num_classes))
+
+
+def no_module(*, input_shape, num_classes):
+    return {}

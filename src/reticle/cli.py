@@ -193,6 +193,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def main() -> None:
     """Run the command line; a fault of the user's is one message and exit code 2, a traceback only if ``RETICLE_TRACEBACK`` is set."""
+    sys.path.insert(0, os.getcwd())  # as python -m does: a recipe may name a network of the user's own
     try:
         args, config = _one_set_each(sys.argv[1:]), (tyro.conf.FlagCreatePairsOff,)
         tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="reticle", description="Learnable warps for PyTorch.", args=args, config=config)
@@ -204,7 +205,8 @@ def main() -> None:
             print(f"reticle: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stop:
-        print(f"reticle: {stop}" if _is_first() else "", file=sys.stderr)
+        if _is_first():
+            print(f"reticle: {str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(130)
 
 

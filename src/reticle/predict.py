@@ -49,7 +49,7 @@ def predict(run: Path | str, images: Sequence[Path | str], *, out: Path | None =
         raise ValueError(f"{run}: must be a run of a network that reads grey or colour images; it reads inputs of shape {shape}.")
     channels, height, width = interface.input_shape
     want = Format((height, width), channels, interface.fit)
-    pixels, _ = decode_files([ImageFile(file) for file in files], want, workers=0)
+    pixels, _ = decode_files([ImageFile(file) for file in files], want, on_error=None, workers=0)
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     seen, logits = zip(*(_look(model, part) for part in x.split(CHUNK)), strict=True)
     # one class has no second
@@ -88,6 +88,8 @@ def _join(seen: Sequence[list[tuple[Tensor, Tensor, bool]]]) -> list[tuple[tuple
 
 def _draw(x: Tensor, views: Sequence[View], predictions: Sequence[Prediction], out: Path, *, page: int = 12) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("predictions-*.png"):  # of other images
+        old.unlink()
     made = []
     for start in range(0, len(x), page):
         part = slice(start, start + page)

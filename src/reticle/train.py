@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from .training.build import build_data, build_model, build_optimizer
 from .training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from .training.evaluation import mean_mistake
 from .training.interface import write_interface
+from .training.interrupt import interrupts_wait
 from .training.lock import alone_in
 from .training.machine import commit, hardware
 from .training.parallel import Place, processes
@@ -94,8 +95,11 @@ class Training:
     def loop(self, bar: Bar) -> None:
         """Train to the end: update after update; now and then a line, an evaluation, a snapshot, a checkpoint."""
         self.begin()
-        while self.is_going:
-            self.advance(bar)
+        with interrupts_wait() as stop:
+            while self.is_going:
+                self.advance(bar)
+                if stop.wanted:
+                    self.stop()
 
     def begin(self) -> None:
         """Keep what the transformer does before the first update."""
@@ -114,6 +118,12 @@ class Training:
         # last: what was recorded up to the step of a checkpoint is never missing
         if self.is_due(self.recipe.train.checkpoint_every):
             self.save()
+
+    def stop(self) -> NoReturn:
+        """Stop here, with a checkpoint; several processes, which may be at different steps, keep their last one."""
+        if self.place.world_size == 1:
+            self.save()
+        raise KeyboardInterrupt
 
     def observe(self, bar: Bar) -> None:
         """What is due after an update, but for the checkpoint: is all well? A line, an evaluation, a snapshot."""

@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "scatter.h"
+#include "scatter_direct.h"
 #include "where.h"
 
 namespace reticle {
@@ -111,11 +111,12 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
   for (int64_t block = 0; block < plan.blocks(); block++) {
     const BlockBoxes* boxes = work.tiling.cut ? &work.boxes[b * plan.blocks() + block] : nullptr;
     if (boxes && !touches(work.tiling, tile, boxes->whole)) continue;
+    if (scatter_directly<T>(plan, work.tiling, tile, m, b, block, s)) continue;
     for (int row = 0; row < BLOCK_ROWS && at_row(plan, block, row, s); row++) {
       if (boxes && !touches(work.tiling, tile, boxes->row[row])) continue;
       read_segment(plan, m, b, work.tiling.stride, {false, false}, s, reading);
-      turn_over(plan, work.tiling, tile, s, g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4], gradient);
-      scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, gradient);
+      const T* from = g + s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
+      scatter_segment(plan, work.tiling, tile, rows, m, b, s, reading, gradient_of(plan, work.tiling, tile, s, from, gradient));
     }
   }
 }
@@ -132,15 +133,17 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const int64_t owners = work.tiling.tiles() * work.tiling.groups;
     Segment<P> s;
     Reading<P> reading;
-    // with room for the vector that begins at the last pixel
-    const int64_t numbers = work.tiling.numbers() * (work.tiling.paired ? 2 : 1) + VecOf<A>::lanes * work.tiling.channels;
-    const std::unique_ptr<A[]> sums(new A[numbers]);  // cleared where they are used
+    const std::unique_ptr<A[]> sums(new A[work.tiling.room()]);  // cleared where they are used
     std::vector<A> gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
-      Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, sums.get());
+      T* to = (T*)c.grad_input.data + n / owners * c.grad_input.stride[0];
+      Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, work.tiling.in_place ? (A*)to : sums.get());
       for (int64_t b = shared ? 0 : n / owners; b < (shared ? c.batch : n / owners + 1); b++)
         scatter_sample<T>(work, b, tile, s, reading, gradient.data());
-      write_tile(work.plan, work.tiling, tile, (T*)c.grad_input.data + n / owners * c.grad_input.stride[0]);
+      if (work.tiling.in_place)
+        clear_rest(work.plan, work.tiling, tile);
+      else
+        write_tile(work.plan, work.tiling, tile, to);
     }
   };
   const bool shared = c.grad_input.stride[0] == 0;

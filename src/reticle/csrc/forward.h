@@ -145,10 +145,10 @@ bool reads_once(const P& plan) {
 }
 
 template <class T, class P>
-void all_channels(const P& plan, const Rows& rows, Block<P>& block, const T* u, T* v) {
+void all_channels(const P& plan, const Rows& rows, Block<P>& block, const T* u, T* v, const Next<T>& next) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride, channels = plan.c.channels;
   if (in[1] == 1 && out[1] == 1 && channels > 1) {
-    for (int n = 0; n < block.rows; n++) block.finite[n] = along_channels(plan, rows, block.reading[n], u, v + block.output[n]);
+    for (int n = 0; n < block.rows; n++) block.finite[n] = along_channels(plan, rows, block.reading[n], u, v + block.output[n], next);
   } else if (in[4] == 1 && out[4] == 1 && plan.width[2] == P::S) {
     int64_t k = 0;
     for (; k + 4 <= channels; k += 4) planes<4>(plan, rows, block, u + k * in[1], v + k * out[1]);
@@ -187,7 +187,7 @@ void forward_rows(const P& plan, const Matrix& m, int64_t b, int64_t number, int
   const Call& c = plan.c;
   const T* u = (const T*)c.input.data + b * c.input.stride[0];
   T* v = (T*)c.output.data + b * c.output.stride[0];
-  all_channels(plan, rows, block, u, v);
+  all_channels(plan, rows, block, u, v, next_sample(plan, b, number, first, u));
   for (int n = 0; n < block.rows; n++) {
     const Reading<P>& r = block.reading[n];
     if (!r.any_hard && !(r.edge && (!block.finite[n] || c.padding == CONSTANT))) continue;

@@ -184,17 +184,19 @@ RETICLE_APART void gather_carefully(const P& plan, const Segment<P>& s, int p, c
 // One point at a time.
 template <class T, class P>
 RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
-                                 Slopes<typename P::A>& slopes) {
+                                 const Next<T>& next, Slopes<typename P::A>& slopes) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
   for (int p = 0; p < s.count; p++) {
     Vec<typename P::A> dots[16][4];
     const T* gradient = g + p * out[4];
-    if (in[1] == 1 && out[1] == 1)
+    if (in[1] == 1 && out[1] == 1) {
+      fetch_soon(plan, rows, reading, p, u, next);
       dot_channels(plan, rows, reading, p, u, gradient, dots);
-    else if (P::S == 4 && in[4] == 1 && plan.width[2] == 4)
+    } else if (P::S == 4 && in[4] == 1 && plan.width[2] == 4) {
       dot_fours(plan, rows, reading, p, u, gradient, dots);
-    else
+    } else {
       dot_anyhow(plan, rows, reading, p, u, gradient, dots);
+    }
     combine(plan, rows, s, reading, p, dots, slopes);
   }
 }
@@ -239,7 +241,7 @@ void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, i
       if (!apart) dot_few(plan, rows, reading, u, g + start, sums);
       combine_pairs(s, reading, sums, slopes);
     } else {
-      gather_points(plan, rows, s, reading, u, g + start, slopes);
+      gather_points(plan, rows, s, reading, u, g + start, next_sample(plan, b, number, row, u), slopes);
     }
     finish_slopes(plan, m, b, s, u, g + start, slopes);
     take(s, slopes);

@@ -84,6 +84,8 @@ RETICLE_INLINE void write_zeros(const P& plan, const Tile<P>& tile, int64_t colu
   if (columns <= 0) return;
   if (stride[4] == 1) {
     for (int64_t k = 0; k < tile.channels; k++) std::memset((void*)(to + k * stride[1]), 0, columns * sizeof(T));
+  } else if (stride[1] == 1) {
+    for (int64_t x = 0; x < columns; x++) std::memset((void*)(to + x * stride[4]), 0, tile.channels * sizeof(T));
   } else {
     for (int64_t x = 0; x < columns; x++)
       for (int64_t k = 0; k < tile.channels; k++) to[x * stride[4] + k * stride[1]] = T{};
@@ -97,6 +99,16 @@ RETICLE_INLINE void join(const Tiling<P>& tiling, int64_t first, int64_t columns
   const typename P::A* other = row + tiling.aside();
 #pragma GCC ivdep
   for (int64_t n = begin; n < end; n++) row[n] += other[n];
+}
+
+// Sums made in place are where they belong; zeros where there are none.
+template <class P>
+void clear_rest(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile) {
+  const int64_t rows = plan.c.size[1], begin = std::min<int64_t>(tile.touched.low[1], rows);
+  const int64_t end = tile.touched.high[1] < 0 ? begin : std::min<int64_t>(tile.touched.high[1] + plan.width[1], rows);
+  if (plan.c.ndim == 3 && begin < rows) return;  // cleared as a whole
+  std::fill_n(tile.sums, begin * tiling.stride[3], 0);
+  std::fill_n(tile.sums + end * tiling.stride[3], (rows - end) * tiling.stride[3], 0);
 }
 
 // Writes the finished sums where they belong, and zeros where there are none.

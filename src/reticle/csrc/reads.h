@@ -48,13 +48,47 @@ RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u
   }
 }
 
+constexpr int64_t NEXT_BYTES = 1 << 18;  // of a sample that the second cache has room for beside the one at work
+
+// Of the next sample, what the points from `first` of this one on stand for, `share` numbers each. The processor cannot foresee where a
+// slanted row goes; asked for a sample early, memory sends it in one piece.
+template <class T>
+struct Next {
+  const T* first = nullptr;
+  int64_t share = 0;
+};
+
 template <class T, class P>
-RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
+Next<T> next_sample(const P& plan, int64_t b, int64_t number, int first, const T* u) {
+  const Call& c = plan.c;
+  const int64_t size = c.input.stride[0];
+  if (b + 1 == c.batch || size <= 0 || size > NEXT_BYTES / int64_t(sizeof(T))) return {};
+  const int64_t share = size / (c.out[0] * c.out[1] * c.out[2]);
+  return {u + size + (number / plan.segments * BLOCK_ROWS + first) * c.out[2] * share, share};
+}
+
+template <int written, class T>
+RETICLE_INLINE void fetch(const T* from, int64_t count) {
+  for (int64_t k = 0; k < count; k += 64 / sizeof(T)) __builtin_prefetch(from + k, written, written ? 3 : 2);
+}
+
+// When point p is read: a row further on, and of the next sample.
+template <class T, class P>
+RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const Next<T>& next) {
+  if (s.ahead) fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead, plan.c.channels);
+  fetch<0>(next.first + p * next.share, next.share);
+}
+
+template <class T, class P>
+RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
+  const int64_t channels = plan.c.channels;
   Vec<typename P::A> check = {};
   Reads<P> reads;
   for (int p = 0; p < s.count; p++) {
     list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
     T* to = v + p * plan.c.output.stride[4];
+    fetch_soon(plan, rows, s, p, u, next);
+    fetch<1>(to + 4 * plan.c.output.stride[4], channels);
     if (reads.count == 4)
       channels_of<4>(plan, reads, u, to, check);
     else if (reads.count == 8)

@@ -48,6 +48,16 @@ void turn_over(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, cons
   }
 }
 
+// The same, in `buffer` unless it already stands like that.
+template <class T, class P>
+const typename P::A* gradient_of(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, const T* g,
+                                 typename P::A* buffer) {
+  if constexpr (std::is_same<T, typename P::A>::value)
+    if (tiling.in_place && plan.c.output.stride[1] == 1 && plan.c.output.stride[4] == tiling.channels) return g;
+  turn_over(plan, tiling, tile, s, g, buffer);
+  return buffer;
+}
+
 // V: a vector of channels, of which a group has N.
 template <class V, class P>
 RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count, int64_t n,
@@ -219,7 +229,7 @@ RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, Tile<
   int points[SEGMENT];
   const int64_t width = tiling.channels;
   // a gradient that is not finite must not meet a weight of 0 that is not its own
-  const bool careful = s.edge && !all_finite(gradient, s.padded() * width);
+  const bool careful = s.edge && !all_finite(gradient, (s.count * width + 7) & ~7);
   if (!careful) {
     const bool all = !tiling.cut && !s.any_hard;
     const int count = all ? s.count : choose_points(plan, tiling, tile, s, points);

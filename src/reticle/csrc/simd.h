@@ -9,6 +9,8 @@ typedef float F8 __attribute__((vector_size(32)));
 typedef int32_t I8 __attribute__((vector_size(32)));
 typedef uint32_t U8 __attribute__((vector_size(32)));
 typedef uint16_t H8 __attribute__((vector_size(16)));
+typedef uint32_t U4 __attribute__((vector_size(16)));
+typedef uint16_t H4 __attribute__((vector_size(8)));
 typedef uint8_t B8 __attribute__((vector_size(8)));
 typedef float F4 __attribute__((vector_size(16)));
 typedef double D4 __attribute__((vector_size(32)));
@@ -59,11 +61,21 @@ RETICLE_INLINE Vec<Wide<T>> load_some(const T* p, int n) {
 
 RETICLE_INLINE void store(F8 v, float* p) { std::memcpy(p, &v, sizeof v); }
 RETICLE_INLINE void store(D4 v, double* p) { std::memcpy(p, &v, sizeof v); }
+// Numbers as bfloat16, ties to even; one NaN for all.
+template <class U, class V>
+RETICLE_INLINE U rounded(V v) {
+  const U bits = (U)v;
+  return v == v ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : U{} + 0x7fc0;
+}
+RETICLE_INLINE H8 low_halves(U8 v) {
+#if defined(__AVX2__)
+  return (H8)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));  // none is above 2^16
+#else
+  return __builtin_convertvector(v, H8);
+#endif
+}
 RETICLE_INLINE void store(F8 v, BFloat16* p) {
-  U8 u = (U8)v, rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
-  I8 ordered = v == v;
-  U8 answer = (rounded & (U8)ordered) | (0x7fc0 & ~(U8)ordered);
-  H8 h = __builtin_convertvector(answer, H8);
+  const H8 h = low_halves(rounded<U8>(v));
   std::memcpy(p, &h, sizeof h);
 }
 RETICLE_INLINE void store(F8 v, Half* p) {
@@ -116,7 +128,7 @@ RETICLE_INLINE void load_pairs(const BFloat16* p, const O* o, F8& left, F8& righ
 template <class O>
 RETICLE_INLINE void load_pairs(const Half* p, const O* o, F8& left, F8& right) {
   U8 words = load_words(p, o);
-  H8 low = __builtin_convertvector(words & 0xffff, H8), high = __builtin_convertvector(words >> 16, H8);
+  const H8 low = low_halves(words & 0xffff), high = low_halves(words >> 16);
   left = load((const Half*)&low);
   right = load((const Half*)&high);
 }
@@ -132,6 +144,10 @@ RETICLE_INLINE void load_pairs(const uint8_t* p, const O* o, F8& left, F8& right
 
 RETICLE_INLINE F4 load_four(const float* p) { return read<F4>(p); }
 RETICLE_INLINE D4 load_four(const double* p) { return read<D4>(p); }
+RETICLE_INLINE F4 load_four(const BFloat16* p) { return (F4)(__builtin_convertvector(read<H4>(p), U4) << 16); }
+#if defined(__F16C__)
+RETICLE_INLINE F4 load_four(const Half* p) { return (F4)_mm_cvtph_ps(_mm_cvtsi64_si128(read<int64_t>(p))); }
+#endif
 template <class T>
 RETICLE_INLINE F4 load_four(const T* p) {
   return F4{widen(p[0]), widen(p[1]), widen(p[2]), widen(p[3])};
@@ -217,6 +233,16 @@ RETICLE_INLINE Four<Wide<T>> load_four(const T* p, int n) {
 
 RETICLE_INLINE void store_four(F4 v, float* p) { std::memcpy(p, &v, sizeof v); }
 RETICLE_INLINE void store_four(D4 v, double* p) { std::memcpy(p, &v, sizeof v); }
+RETICLE_INLINE void store_four(F4 v, BFloat16* p) {
+  const H4 h = __builtin_convertvector(rounded<U4>(v), H4);
+  std::memcpy(p, &h, sizeof h);
+}
+#if defined(__F16C__)
+RETICLE_INLINE void store_four(F4 v, Half* p) {
+  const int64_t h = _mm_cvtsi128_si64(_mm_cvtps_ph((__m128)v, 0));
+  std::memcpy(p, &h, sizeof h);
+}
+#endif
 template <class T>
 RETICLE_INLINE void store_four(F4 v, T* p) {
   for (int k = 0; k < 4; k++) narrow(v[k], p[k]);

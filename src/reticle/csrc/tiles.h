@@ -21,6 +21,7 @@ struct Tiling {
   // Two buffers: one for windows that start at an even column, one for the others, a pixel to the left. Neighbouring points then do not wait
   // for each other's sums, and the two pixels of a row are one vector that never straddles two others.
   bool paired;
+  bool in_place;      // no buffer: sums are made in the gradient itself, one owner a sample
   int64_t stride[5];  // of an owner's buffer (-, -, z, y, x), channels innermost
 
   explicit Tiling(const P& plan) {
@@ -28,33 +29,48 @@ struct Tiling {
     const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     paired = P::S == 2 && plan.width[2] == 2 && c.channels <= 4;
+    in_place = is_in_place(c, lanes);
     const bool many = (c.grad_input.stride[0] == 0 ? 1 : c.batch) * ((c.channels + channels - 1) / channels) >= 4;
     const int64_t most = std::min(std::max(cells * channels / 8, LEAST_NUMBERS), TILE_NUMBERS);
     cut = cells * channels > (many ? WHOLE_NUMBERS : most);
-    if (!cut && channels == lanes) {
+    in_place &= !cut;
+    if (in_place) {
+      channels = c.channels;
+    } else if (!cut && channels == lanes) {
       const int64_t room = c.output.stride[1] == 1 ? LAST_NUMBERS : GROUP_NUMBERS;
       const int64_t fit = std::max<int64_t>(room / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
       channels = lanes * std::min(fit, wanted);
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
-    if (cut) {
-      const int64_t room = most / channels;
-      size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? room : 256);
-      const int64_t lines = std::max<int64_t>(room / size[2], 8);
-      size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
-      size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
-    }
+    if (cut) cut_to(c, most / channels);
     for (int a = 0; a < 3; a++) {
       count[a] = (c.size[a] + size[a] - 1) / size[a];
       halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
     }
     stride[0] = stride[1] = 0, stride[4] = channels;
-    stride[3] = stride[4] * ((size[2] + 2 * halo[2] + 2) & ~1);
+    stride[3] = stride[4] * (in_place ? size[2] : (size[2] + 2 * halo[2] + 2) & ~1);
     stride[2] = stride[3] * (size[1] + 2 * halo[1]);
+  }
+  void cut_to(const Call& c, int64_t pixels) {
+    size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? pixels : 256);
+    const int64_t lines = std::max<int64_t>(pixels / size[2], 8);
+    size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
+    size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
+  }
+  // With several vectors of channels side by side, in the type of the sums, and samples enough to share out.
+  static bool is_in_place(const Call& c, int64_t lanes) {
+    const int64_t* to = c.grad_input.stride;
+    int64_t step = c.channels;
+    bool dense = to[0] != 0 && to[1] == 1 && c.channels > lanes && c.channels % lanes == 0 && c.batch >= 4 &&
+                 (c.dtype == FLOAT32 || c.dtype == FLOAT64);
+    for (int a = 2; a >= 0; step *= c.size[a--]) dense &= c.size[a] == 1 || to[a + 2] == step;
+    return dense;
   }
   int64_t tiles() const { return count[0] * count[1] * count[2]; }
   int64_t numbers() const { return stride[2] * (size[0] + 2 * halo[0]); }  // of one buffer
+  // What an owner needs, with room for the vector that begins at the last pixel.
+  int64_t room() const { return in_place ? 0 : numbers() * (paired ? 2 : 1) + VecOf<A>::lanes * channels; }
   // From an even column of the first buffer to the odd one beside it in the second.
   int64_t aside() const { return numbers() - channels; }
 };

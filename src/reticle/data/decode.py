@@ -70,13 +70,13 @@ def decode_image(content: bytes, want: Format) -> np.ndarray:
 
 
 def decode_files(
-    files: Sequence[ImageFile], want: Format, *, on_error: str = "stop", workers: int | None = None, name: str = "decoding"
+    files: Sequence[ImageFile], want: Format, *, on_error: str | None = "stop", workers: int | None = None, name: str = "decoding"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode ``files`` with a progress bar; return their pixels ``(N, H, W, C)`` and which of them decode, ``(number of files,)``.
 
     Args:
         want: as for :func:`decode_image`.
-        on_error: ``"stop"`` raises if any file does not decode; ``"skip"`` leaves those out.
+        on_error: ``"stop"`` raises if any file does not decode; ``"skip"`` leaves those out; None: as stop, where there is no choice.
         workers: processes; as the machine has processors if there is much to decode and None is given, 0 for this process alone.
         name: stands beside the bar.
     Raises:
@@ -93,7 +93,7 @@ def decode_files(
                 images[index] = pixels
     if bad and on_error != "skip":
         listed = "".join(f"\n    {files[index]}: {reason}" for index, reason in list(bad.items())[:5])
-        fix = "Mend or remove them, or leave them out with on_error: skip."
+        fix = "Mend or remove them, or leave them out with on_error: skip." if on_error else "Mend them, or leave them out."
         raise ValueError(f"{len(bad)} of {len(files):,} images must decode, and do not:{listed}\n  {fix}")
     good = np.ones(len(files), dtype=bool)
     good[list(bad)] = False
@@ -121,7 +121,8 @@ class _Decoder(Dataset):
         try:
             return decode_image(self.files[index].read(), self.want), ""
         except DAMAGED as error:
-            return None, " ".join(str(error).split()) or type(error).__name__
+            reason = str(error).partition(" <_io.")[0]  # Pillow names the object in memory
+            return None, " ".join(reason.split()) or type(error).__name__
 
 
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:

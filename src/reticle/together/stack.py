@@ -12,6 +12,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from ..train import Training
 from ..training.build import build_model, build_optimizer
 from ..training.checkpoint import load_checkpoint
+from ..training.interrupt import interrupts_wait
 from ..training.progress import Bar
 from ..training.runs import Run
 from ..training.watch import transformers
@@ -188,16 +189,19 @@ def train_stacked(members: Sequence[Training], bars: dict[Run, Bar]) -> Failures
         member.go_on()
         member.begin()
     everyone = members
-    while members := [member for member in members if member.run not in failures and member.is_going]:
-        stack = Stack(members)
-        stack.adopt()
-        known = len(failures)
-        while len(failures) == known and members[0].is_going:
-            stack.update()
-            failures |= attempt(members, lambda member: member.observe(bars[member.run]))
-            if members[0].is_due(members[0].recipe.train.checkpoint_every):
-                failures |= stack.save([member for member in members if member.run not in failures])
-        stack.lend()
+    with interrupts_wait() as stop:
+        while members := [member for member in members if member.run not in failures and member.is_going]:
+            stack = Stack(members)
+            stack.adopt()
+            known = len(failures)
+            while len(failures) == known and members[0].is_going:
+                stack.update()
+                failures |= attempt(members, lambda member: member.observe(bars[member.run]))
+                if stop.wanted or members[0].is_due(members[0].recipe.train.checkpoint_every):
+                    failures |= stack.save([member for member in members if member.run not in failures])
+                if stop.wanted:
+                    raise KeyboardInterrupt
+            stack.lend()
     for member in everyone:
         if member.run not in failures:
             member.finish()

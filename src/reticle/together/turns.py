@@ -10,8 +10,10 @@ from queue import Empty, SimpleQueue
 import torch
 
 from ..train import Training
+from ..training.interrupt import Stop, interrupts_wait
 from ..training.progress import Bar
 from ..training.runs import Run
+from .stack import attempt
 
 SLICE = 1.0  # seconds that a network is trained before the next has its turn; were each trained to its end, cores would idle at the last
 
@@ -26,7 +28,7 @@ def train_in_turns(trainings: Sequence[Training], bars: dict[Run, Bar], *, threa
 
 class _Turns:
     def __init__(self, trainings: Sequence[Training], bars: dict[Run, Bar]) -> None:
-        self.bars, self.failures, self.stop = bars, dict[Run, FloatingPointError](), threading.Event()
+        self.bars, self.failures, self.stop = bars, dict[Run, FloatingPointError](), Stop()
         self.waiting: SimpleQueue[Training] = SimpleQueue()
         random_numbers = threading.Lock()
         for training in trainings:
@@ -34,22 +36,36 @@ class _Turns:
             self.waiting.put(training)
 
     def run(self, threads: int) -> dict[Run, FloatingPointError]:
-        with _one_core_each():
+        with _one_core_each(), interrupts_wait() as self.stop:
             if threads <= 1:
                 self._work()
-                return self.failures
-            with ThreadPoolExecutor(threads) as pool:
-                try:
-                    done, _ = wait([pool.submit(self._work) for _ in range(threads)], return_when=FIRST_EXCEPTION)
-                finally:
-                    self.stop.set()  # a fault, or Ctrl-C: no thread goes on
-        for future in done:
-            future.result()
+            else:
+                self._share_out(threads)
+            if self.stop.wanted:
+                self._save()
+                raise KeyboardInterrupt
         return self.failures
+
+    def _share_out(self, threads: int) -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                done, _ = wait([pool.submit(self._work) for _ in range(threads)], return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+            except BaseException:
+                self.stop.wanted = True  # a fault, or an impatient Ctrl-C: no thread goes on
+                raise
+
+    def _save(self) -> None:
+        """The checkpoints of all that are not at their end, which wait for a turn that does not come."""
+        while not self.waiting.empty():
+            training = self.waiting.get_nowait()
+            training.go_on()
+            attempt([training], lambda member: member.save())
 
     def _work(self) -> None:
         torch.set_num_threads(1)  # of each thread on its own, too
-        while not self.stop.is_set():
+        while not self.stop.wanted:
             try:
                 training = self.waiting.get_nowait()
             except Empty:
@@ -65,7 +81,7 @@ class _Turns:
         training.go_on()
         training.begin()
         end = time.monotonic() + SLICE
-        while training.is_going and time.monotonic() < end and not self.stop.is_set():
+        while training.is_going and time.monotonic() < end and not self.stop.wanted:
             training.advance(self.bars[training.run])
         if not training.is_going:
             training.finish()

@@ -39,11 +39,33 @@ def build_model(recipe: Recipe, data: Any) -> nn.Module:
     torch.manual_seed(recipe.seed)
     given = {name: getattr(data, name) for name in TOLD if hasattr(data, name)}
     model: nn.Module = make(MODELS, recipe.model, "model", given=given)
+    if ":" in recipe.model.name:
+        _look_at(model, recipe, given)
     for module in model.modules():
         # a mean and a deviation of the training set belong to the model: they are saved with its weights
         if isinstance(module, GlobalNorm) and hasattr(data, "statistics"):
             module.set(*data.statistics())
     return model
+
+
+def _look_at(model: Any, recipe: Recipe, given: Mapping[str, Any]) -> None:
+    """Raise ValueError unless somebody else's network answers two blank images as its task wants it; its weights are left alone."""
+    name = f"model.name: {recipe.model.name!r}"
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{name} must make a torch.nn.Module; got {type(model).__name__}.")
+    if recipe.task.name != "classification" or not {"input_shape", "num_classes"} <= given.keys():
+        return
+    images, was_training = torch.zeros(2, *given["input_shape"]), model.training
+    try:
+        with torch.no_grad(), torch.random.fork_rng([]):
+            outputs = model.eval()(images)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{name} must take images of shape {tuple(images.shape)}; {error}") from error
+    model.train(was_training)
+    want = (2, given["num_classes"])
+    got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+    if got != want:
+        raise ValueError(f"{name} must answer {want[0]} images with logits of shape {want}, one a class; got {got}.")
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -133,7 +155,8 @@ def _look_up(registry: Registry[Any], name: str, where: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{where}.name: {name!r} must be importable as module:name; {error}.") from None
+        fix = "Modules are looked for in the current folder, and where PYTHONPATH says."
+        raise ValueError(f"{where}.name: {name!r} must be importable as module:name; {error}.\n  {fix}") from None
 
 
 def _as_tuples(value: Any) -> Any:

@@ -1,0 +1,104 @@
+// For direct.h: what the points of a block add to the gradient of an image with few channels; see scatter.h.
+#pragma once
+#include "direct.h"
+#include "scatter.h"
+
+namespace reticle {
+namespace {
+
+// K planes; a buffer of K = 1 holds one number of a pixel, of more it holds four. Points are added once, though some are found twice.
+template <int K, class T>
+struct AddsOfRows {
+  float* sums;
+  int64_t down, aside;
+  int next = 0;  // point of the row
+
+  RETICLE_INLINE void row(int, const Direct&) { next = 0; }
+  RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<2>& e, int p, int count, Seen&) {
+    const int first = next - p;
+    next = p + count;
+    if constexpr (K == 1) {
+      const F8 g = load_some(planes.to + p, count), left = g * e.x.weight[0], right = g * e.x.weight[1];
+      alignas(32) float value[2][16];
+      for (int r = 0; r < 2; r++) store_in_turn(left * e.y.weight[r], right * e.y.weight[r], value[r]);
+      for (int q = first; q < count; q++) {
+        float* to = sums + e.offset[q] + (e.offset[q] & 1) * aside;
+        for (int r = 0; r < 2; r++, to += down) {
+          const F2 sum = read<F2>(to) + read<F2>(value[r] + 2 * q);
+          std::memcpy(to, &sum, sizeof sum);
+        }
+      }
+    } else {
+      F4 g[8];
+      for (int half = 0; half < 8; half += 4) {
+        for (int k = 0; k < 4; k++)
+          g[half + k] = k < K && half < count ? load_four(planes.to + k * planes.next_to + p + half, count - half) : F4{};
+        transpose(g + half);
+      }
+      alignas(32) float weight[4][8];
+      for (int r = 0; r < 2; r++) store(e.x.weight[r], weight[r]), store(e.y.weight[r], weight[2 + r]);
+      for (int q = first; q < count; q++) {
+        float* to = sums + 4 * int64_t(e.offset[q]) + (e.offset[q] & 1) * aside;
+        const F8 both = side_by_side(g[q] * weight[0][q], g[q] * weight[1][q]);
+        for (int r = 0; r < 2; r++, to += down) {
+          const F8 sum = read<F8>(to) + both * weight[2 + r][q];
+          std::memcpy(to, &sum, sizeof sum);
+        }
+      }
+    }
+  }
+};
+
+template <int K, class T, class P>
+RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, const Start& s, float* sums) {
+  const Call& c = plan.c;
+  const int64_t* out = c.output.stride;
+  AddsOfRows<K, T> act = {sums, tiling.stride[3], tiling.aside()};
+  // no planes to fetch from: rows of the buffer, in pixels, are what the windows lie in
+  const Planes<T, const T> planes = {0,      nullptr, 0, tiling.stride[3] / tiling.channels, (const T*)c.output.data + b * out[0],
+                                     out[1], out[3]};
+  walk_rows<RowsByMatrix>(plan, m, b, s, planes, act);
+}
+
+// Where all windows of a block begin, and somewhat more.
+template <class P>
+Box box_of(const P& plan, const Matrix& m, const Start& s) {
+  Box box = {{0, 0, 0}, {0, 0, 0}};
+  const double rows = double(std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - s.i)) - 1;
+  for (int a = 1; a < 3; a++) {
+    const double* step = m.pixels.step[a];
+    const double start = m.pixels.origin[a] + step[1] * double(s.i) + step[2] * double(s.j), last = double(plan.c.size[a] - P::S);
+    const double down = step[1] * rows, along = step[2] * (s.count - 1);
+    box.low[a] = int32_t(clamp(std::floor(start + std::min(down, 0.0) + std::min(along, 0.0)) - 1, 0.0, last));
+    box.high[a] = int32_t(clamp(std::floor(start + std::max(down, 0.0) + std::max(along, 0.0)) + 1, 0.0, last));
+  }
+  return box;
+}
+
+template <class T, class P>
+bool is_finite(const P& plan, int64_t b, const Start& s) {
+  const int64_t* out = plan.c.output.stride;
+  const T* g = (const T*)plan.c.output.data + b * out[0] + s.i * out[3] + s.j;
+  F8 check = {};
+  for (int64_t row = 0; row < std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - s.i); row++)
+    for (int64_t k = 0; k < plan.c.channels; k++)
+      for (int p = 0; p < s.count; p += 8) check += load_some(g + k * out[1] + row * out[3] + p, s.count - p) * 0;
+  return is_zero(check);
+}
+
+// One block of a tile that is the whole image. False: not such a case.
+template <class T, class P>
+bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
+  if constexpr (P::S == 2 && has_direct<T, P>()) {
+    if (tiling.cut || !tiling.paired || !plan.c.is_matrix || !is_direct<T>(plan, m, block) || !at_row(plan, block, 0, s)) return false;
+    const Start start = {s.i, s.j, s.count};
+    if (!is_finite<T>(plan, b, start)) return false;  // must not meet a weight of 0 that is not its own
+    touch(plan, tiling, box_of(plan, m, start), tile);
+    with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, T>(plan, tiling, m, b, start, tile.sums); });
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+}  // namespace reticle
