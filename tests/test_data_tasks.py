@@ -15,7 +15,7 @@ windows = functools.cache(functools.partial(DATASETS["digit_windows"], digits="d
 MAKE = {
     "colocated_digits": lambda: colocated(digit=4, clutter=16),
     "digit_sequences": lambda: sequences(num_test=30),
-    "digit_windows": lambda: windows(astray=0.4),
+    "digit_windows": lambda: windows(empty=0.2),
 }
 each_data = pytest.mark.parametrize("name", sorted(MAKE))
 
@@ -104,7 +104,7 @@ def test_windows_are_of_all_sizes_and_hold_the_digit_but_for_its_rim():
     assert first.min() >= 0 and (first + side).max() <= 84 + 1e-9
     assert (first <= drawn.corner + 4 + 1e-9).all() and (first + side >= drawn.corner + 24 - 1e-9).all()
     assert (first > drawn.corner + 1).any() and (first + side < drawn.corner + 27).any()
-    assert not drawn.missed.any() and drawn.patches.shape == (1000, 16, 5)
+    assert not drawn.empty.any() and drawn.patches.shape == (1000, 16, 5)
 
 
 def test_a_window_shows_its_part_of_the_image():
@@ -121,17 +121,17 @@ def test_a_window_shows_its_part_of_the_image():
     assert labels.tolist() == data.digits.test.labels[:3].tolist()
 
 
-def test_windows_that_miss_the_digit_or_a_part_of_it_are_a_class_of_their_own():
-    data = windows(astray=0.5)
-    drawn = data._draw(np.random.default_rng(0), data.digits.train, np.arange(1000))
-    side, first = drawn.window[:, :1], drawn.window[:, 1:]
-    holds = ((first <= drawn.corner + 4 + 1e-9) & (first + side >= drawn.corner + 24 - 1e-9)).all(1)
-    assert (drawn.missed == ~holds).all() and 0.2 < drawn.missed.mean() < 0.5
-    assert first.min() >= 0 and (first + side).max() <= 84 + 1e-9
-    _, labels = data.test_set()
-    known = labels < 10
-    assert data.num_classes == 11 and windows().num_classes == 10 and labels.max() == 10 and 0.2 < (~known).float().mean() < 0.5
-    assert torch.equal(labels[known], data.digits.test.labels[known])
+def test_windows_without_a_digit_are_a_class_of_their_own():
+    data = windows(empty=0.25)
+    images, labels = data.test_set()
+    assert data.num_classes == 11 and windows().num_classes == 10 and labels.max() == 10
+    assert (labels == 10).float().mean() == pytest.approx(0.25, abs=0.06)
+    ink = images.flatten(1).sum(1)
+    assert ink[labels == 10].mean() < 0.6 * ink[labels < 10].mean()
+    plain = windows(empty=0.25, clutter=0)
+    images, labels = plain.test_set()
+    assert torch.equal(images.flatten(1).any(1), labels < 10)
+    assert torch.equal(labels[labels < 10], plain.digits.test.labels[labels < 10])
 
 
 # sequences --------------------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
         ("colocated_digits", {"digit": 1, "canvas": 27}, "ColocatedDigits: `canvas` must be a whole number of at least 28; got 27."),
         ("digit_windows", {"canvas": 27}, "DigitWindows: `canvas` must be a whole number of at least 28; got 27."),
         ("digit_windows", {"clutter": -1}, "DigitWindows: `clutter` must be a whole number of at least 0; got -1."),
-        ("digit_windows", {"astray": 1.5}, "DigitWindows: `astray` must be a share from 0 to 1; got 1.5."),
+        ("digit_windows", {"empty": 1.0}, "DigitWindows: `empty` must be a share from 0 to below 1; got 1.0."),
         ("digit_sequences", {"num_test": 0}, "DigitSequences: `num_test` must be a whole number of at least 1; got 0."),
         ("digit_sequences", {"canvas": 99}, "DigitSequences: `canvas` must be a whole number of at least 100; got 99."),
     ],

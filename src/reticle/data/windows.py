@@ -24,10 +24,10 @@ class _Drawn(NamedTuple):
 
     corner: np.ndarray
     """``(B, 2)``: of the digit's square on its image, (x, y)"""
+    empty: np.ndarray
+    """``(B,)``: whether there is no digit"""
     window: np.ndarray
     """``(B, 3)``: side and corner (x, y) of the window, in pixels"""
-    missed: np.ndarray
-    """``(B,)``: whether the window does not hold the digit"""
     patches: np.ndarray
     """``(B, count, 5)``: as from :func:`draw_patches`"""
 
@@ -36,25 +36,25 @@ class DigitWindows:
     """Endless training batches and one fixed test set of square windows, each cut from an image with a digit somewhere among clutter.
 
     A window holds all of the digit but for the black rim of its square, and lies within the image. The logarithm of its side is
-    uniform, from that of the digit's square to the whole image; so is its place, as far as there is a choice. Some windows may lie
-    anywhere: those that miss the digit, or a part of it, are a class of their own, the last.
+    uniform, from that of the digit's square to the whole image; so is its place, as far as there is a choice. Some images have no digit:
+    their windows are a class of their own, the last.
 
     Args:
         digits: the digits.
         canvas: side of the images that windows are cut from, in pixels.
         clutter: number of patches on each image.
-        astray: share of windows that may lie anywhere; with 0 there is no class for those that miss.
+        empty: share of images without a digit; with 0 there is no class for them.
     Raises:
         ValueError: an argument is out of range.
     """
 
-    def __init__(self, digits: DistortedDigits, *, canvas: int = 84, clutter: int = 16, astray: float = 0.0) -> None:
+    def __init__(self, digits: DistortedDigits, *, canvas: int = 84, clutter: int = 16, empty: float = 0.0) -> None:
         for name, value, least in (("canvas", canvas, digits.test.side), ("clutter", clutter, 0)):
             check_whole(name, value, least, "DigitWindows")
-        if not 0 <= astray <= 1:
-            raise ValueError(f"DigitWindows: `astray` must be a share from 0 to 1; got {astray}.")
-        self.digits, self.canvas, self.clutter, self.astray = digits, canvas, clutter, astray
-        self.num_classes = digits.num_classes + (astray > 0)
+        if not 0 <= empty < 1:
+            raise ValueError(f"DigitWindows: `empty` must be a share from 0 to below 1; got {empty}.")
+        self.digits, self.canvas, self.clutter, self.empty = digits, canvas, clutter, empty
+        self.num_classes = digits.num_classes + (empty > 0)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -94,24 +94,23 @@ class DigitWindows:
         corner = rng.integers(0, room, (count, 2), endpoint=True)
         side = digits.side * (self.canvas / digits.side) ** rng.random((count, 1))
         # the digit but for its rim lies within the window, and the window within the image
-        low, high = np.maximum(corner + digits.side - RIM - side, 0), np.minimum(corner + RIM, self.canvas - side)
-        anywhere = rng.random((count, 1)) < self.astray
-        first, last = np.where(anywhere, 0, low), np.where(anywhere, self.canvas - side, high)
-        place = first + rng.random((count, 2)) * np.maximum(last - first, 0)
-        missed = anywhere[:, 0] & ((place < low) | (place > high)).any(1)
+        first = np.maximum(corner + digits.side - RIM - side, 0)
+        last = np.minimum(corner + RIM, self.canvas - side)
+        window = np.concatenate([side, first + rng.random((count, 2)) * np.maximum(last - first, 0)], axis=1)
         sizes = {"num_images": len(digits.labels), "side": digits.side, "canvas": self.canvas}
-        return _Drawn(corner, np.concatenate([side, place], axis=1), missed, draw_patches(rng, index, self.clutter, **sizes))
+        return _Drawn(corner, rng.random(count) < self.empty, window, draw_patches(rng, index, self.clutter, **sizes))
 
     def _make(
         self, digits: Digits, index: np.ndarray, drawn: _Drawn, part: slice, device: torch.device | str
     ) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"]]:
-        corner, window, missed, patches = (torch.from_numpy(array[part]) for array in drawn)
+        corner, empty, window, patches = (torch.from_numpy(array[part]) for array in drawn)
         images = torch.zeros(len(corner), 1, self.canvas, self.canvas, device=device)
         for image, pixels, (x, y) in zip(images, digits.pixels(index[part], device), corner.tolist(), strict=True):
             image[:, y : y + digits.side, x : x + digits.side] = pixels
+        images[empty.to(device)] = 0
         if self.clutter:
             images = paste(cut(digits.images, patches).to(device) / 255, patches.to(device), images)
-        labels = digits.labels[torch.from_numpy(index[part])].masked_fill(missed, self.digits.num_classes)
+        labels = digits.labels[torch.from_numpy(index[part])].masked_fill(empty, self.digits.num_classes)
         return self._look(images, window.float().to(device)), labels.to(device)
 
     def _look(self, images: Float[Tensor, "b c h w"], window: Float[Tensor, "b 3"]) -> Float[Tensor, "b c s s"]:
@@ -128,7 +127,7 @@ def digit_windows(
     digits: str = "mnist",
     canvas: int = 84,
     clutter: int = 16,
-    astray: float = 0.0,
+    empty: float = 0.0,
     limit: int | None = None,
     data_dir: Path | str | None = None,
 ) -> DigitWindows:
@@ -136,7 +135,7 @@ def digit_windows(
 
     Args:
         digits: the data set that the digits come from: ``mnist``, or ``digits``, which needs no download.
-        canvas, clutter, astray: as for :class:`DigitWindows`.
+        canvas, clutter, empty: as for :class:`DigitWindows`.
         limit, data_dir: as for that data set.
     """
-    return DigitWindows(DATASETS[digits](distortion="none", limit=limit, data_dir=data_dir), canvas=canvas, clutter=clutter, astray=astray)
+    return DigitWindows(DATASETS[digits](distortion="none", limit=limit, data_dir=data_dir), canvas=canvas, clutter=clutter, empty=empty)

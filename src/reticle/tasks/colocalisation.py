@@ -36,6 +36,7 @@ class Colocalisation(AbstractTask):
         alpha: the margin.
         bounds: weight of a further term, the square of how far windows reach beyond their images or are smaller than the patches.
         tightness: weight of a further term, the sides of the windows as shares of their images': of two that are as good, the smaller.
+        unit: scale each layer of the embedding to a length of one; else it is shortened, and a longer one still counts for more.
 
     >>> boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [5.0, 5.0, 7.0, 7.0]])
     >>> overlap(boxes, torch.tensor([[1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 7.0, 7.0]]))
@@ -47,10 +48,17 @@ class Colocalisation(AbstractTask):
     metrics = {"error_percent": Metric(lambda error: error), "correct_percent": Metric(lambda error: 100.0 - error, better="higher")}
 
     def __init__(
-        self, *, embedding: str = "jaderberg2015/coloc_embedding", alpha: float = 1.0, bounds: float = 0.0, tightness: float = 0.0
+        self,
+        *,
+        embedding: str = "jaderberg2015/coloc_embedding",
+        alpha: float = 1.0,
+        bounds: float = 0.0,
+        tightness: float = 0.0,
+        unit: bool = False,
     ) -> None:
         super().__init__()
         self.embedding, self.alpha, self.bounds, self.tightness = load_embedding(embedding), alpha, bounds, tightness
+        self.unit = unit
 
     def loss(self, outputs: Located, images: Float[Tensor, "b c h w"], targets: Float[Tensor, "b 4"]) -> Float[Tensor, ""]:
         if len(images) < 2:
@@ -70,8 +78,11 @@ class Colocalisation(AbstractTask):
         return 100.0 * (overlap(outputs.box, targets) <= MATCH)
 
     def embed(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
-        """The layers of the embedding network, one behind the other, each scaled to a length of one."""
-        return torch.cat([normalize(layer.flatten(1), dim=1) for layer in self.embedding.layers(images)], dim=1)
+        """The layers of the embedding network, one behind the other, each of length one, or of a quarter of the fourth root of its length."""
+        layers = [layer.flatten(1) for layer in self.embedding.layers(images)]
+        if self.unit:
+            return torch.cat([normalize(layer, dim=1) for layer in layers], dim=1)
+        return torch.cat([0.25 * layer / layer.norm(dim=1, keepdim=True).clamp(min=1e-6) ** 0.75 for layer in layers], dim=1)
 
 
 def random_patches(images: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c s s"]:
