@@ -131,7 +131,7 @@ def test_of_two_windows_that_are_as_good_the_smaller_is_better():
     boxes = torch.tensor([[0.0, 10, 42, 52], [-21, 0, 84, 21]])
     torch.testing.assert_close(shares(found._replace(box=boxes), images), torch.tensor([[0.5, 0.5], [1.25, 0.25]]))
     task = Colocalisation(tightness=0.5)
-    losses = [task.loss(located(torch.zeros(2, 1, 28, 28), side), images, torch.zeros(2, 4)) for side in (28.0, 84.0)]
+    losses = [task.loss(located(torch.zeros(2, 1, 28, 28), side), images, torch.zeros(2, 4)).item() for side in (28.0, 84.0)]
     assert losses[1] - losses[0] == pytest.approx(0.5 * (1 - 1 / 3), rel=1e-5)
 
 
@@ -200,7 +200,8 @@ def test_a_pair_needs_two(finder):
 
 @pytest.mark.errors
 def test_wrong_embedding_is_answered(tmp_path):
-    fix = r"\n  Train one: reticle train jaderberg2015/coloc_embedding\. These ship with the package: jaderberg2015/coloc_embedding, jaderberg2015/coloc_embedding_clutter\."
+    shipped = r"jaderberg2015/coloc_embedding, jaderberg2015/coloc_embedding_clutter"
+    fix = rf"\n  Train one: reticle train jaderberg2015/coloc_embedding\. These ship with the package: {shipped}\."
     with pytest.raises(ValueError, match=rf"task\.embedding: must be the folder of a run with its weights; got 'nowhere'\.{fix}"):
         Colocalisation(embedding="nowhere")
     fit(load("digits/rts_clutter_cnn_similarity", smoke=True), tmp_path)

@@ -78,7 +78,7 @@ class Colocalisation(AbstractTask):
         return 100.0 * (overlap(outputs.box, targets) <= MATCH)
 
     def embed(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
-        """The layers of the embedding network, one behind the other, each of length one, or of a quarter of the fourth root of its length."""
+        """The layers of the embedding network, each of length one, or of a quarter of the fourth root of its length."""
         layers = [layer.flatten(1) for layer in self.embedding.layers(images)]
         if self.unit:
             return torch.cat([normalize(layer, dim=1) for layer in layers], dim=1)
