@@ -11,7 +11,12 @@ from reticle.data.sequence import PATCHES
 
 colocated = functools.cache(functools.partial(DATASETS["colocated_digits"], digits="digits"))
 sequences = functools.cache(functools.partial(DATASETS["digit_sequences"], digits="digits"))
-MAKE = {"colocated_digits": lambda: colocated(digit=4, clutter=16), "digit_sequences": lambda: sequences(num_test=30)}
+windows = functools.cache(functools.partial(DATASETS["digit_windows"], digits="digits"))
+MAKE = {
+    "colocated_digits": lambda: colocated(digit=4, clutter=16),
+    "digit_sequences": lambda: sequences(num_test=30),
+    "digit_windows": lambda: windows(empty=0.2),
+}
 each_data = pytest.mark.parametrize("name", sorted(MAKE))
 
 
@@ -87,6 +92,48 @@ def test_training_shows_every_image_once_an_epoch():
     assert sorted(map(tuple, boxes.tolist())) == sorted(map(tuple, data.boxes.tolist()))
 
 
+# windows ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_windows_are_of_all_sizes_and_hold_the_digit_but_for_its_rim():
+    data = windows()
+    drawn = data._draw(np.random.default_rng(0), data.digits.train, np.arange(1000))
+    side, first = drawn.window[:, :1], drawn.window[:, 1:]
+    assert 28 <= side.min() < 28.2 and 83.5 < side.max() <= 84
+    assert np.median(side) == pytest.approx((28 * 84) ** 0.5, abs=3)
+    assert first.min() >= 0 and (first + side).max() <= 84 + 1e-9
+    assert (first <= drawn.corner + 4 + 1e-9).all() and (first + side >= drawn.corner + 24 - 1e-9).all()
+    assert (first > drawn.corner + 1).any() and (first + side < drawn.corner + 27).any()
+    assert not drawn.empty.any() and drawn.patches.shape == (1000, 16, 5)
+
+
+def test_a_window_shows_its_part_of_the_image():
+    data, index = windows(clutter=0), np.arange(3)
+    drawn = data._draw(np.random.default_rng(0), data.digits.test, index)
+    corner = np.array([[10, 20], [0, 56], [20, 25]])
+    window = np.array([[28.0, 10, 20], [28, 4, 52], [56, 20, 25]])
+    images, labels = data._make(data.digits.test, index, drawn._replace(corner=corner, window=window), slice(0, 3), "cpu")
+    digits, smooth = data.digits.test.pixels(index), torch.nn.functional.avg_pool2d
+    # twice as dense and averaged, a window in place is a little smoother than the digit
+    assert (images[0] - digits[0]).abs().max() < 0.25 and (images[0] - digits[0]).abs().mean() < 0.02
+    assert (images[1, :, 4:, :24] - digits[1, :, :24, 4:]).abs().mean() < 0.02 and not images[1, :, :3].any()
+    assert (images[2, :, :14, :14] - smooth(digits[2], 2)).abs().max() < 0.1 and not images[2, :, 15:].any()
+    assert labels.tolist() == data.digits.test.labels[:3].tolist()
+
+
+def test_windows_without_a_digit_are_a_class_of_their_own():
+    data = windows(empty=0.25)
+    images, labels = data.test_set()
+    assert data.num_classes == 11 and windows().num_classes == 10 and labels.max() == 10
+    assert (labels == 10).float().mean() == pytest.approx(0.25, abs=0.06)
+    ink = images.flatten(1).sum(1)
+    assert ink[labels == 10].mean() < 0.6 * ink[labels < 10].mean()
+    plain = windows(empty=0.25, clutter=0)
+    images, labels = plain.test_set()
+    assert torch.equal(images.flatten(1).any(1), labels < 10)
+    assert torch.equal(labels[labels < 10], plain.digits.test.labels[labels < 10])
+
+
 # sequences --------------------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +176,9 @@ def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
         ("colocated_digits", {"digit": -1}, "ColocatedDigits: `digit` must be a whole number of at least 0; got -1."),
         ("colocated_digits", {"digit": 1, "count": 1}, "ColocatedDigits: `count` must be a whole number of at least 2; got 1."),
         ("colocated_digits", {"digit": 1, "canvas": 27}, "ColocatedDigits: `canvas` must be a whole number of at least 28; got 27."),
+        ("digit_windows", {"canvas": 27}, "DigitWindows: `canvas` must be a whole number of at least 28; got 27."),
+        ("digit_windows", {"clutter": -1}, "DigitWindows: `clutter` must be a whole number of at least 0; got -1."),
+        ("digit_windows", {"empty": 1.0}, "DigitWindows: `empty` must be a share from 0 to below 1; got 1.0."),
         ("digit_sequences", {"num_test": 0}, "DigitSequences: `num_test` must be a whole number of at least 1; got 0."),
         ("digit_sequences", {"canvas": 99}, "DigitSequences: `canvas` must be a whole number of at least 100; got 99."),
     ],

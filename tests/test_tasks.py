@@ -11,7 +11,7 @@ from reticle.models.locator import Located
 from reticle.recipe import changed, load
 from reticle.tasks import TASKS, build_task
 from reticle.tasks.classification import Classification
-from reticle.tasks.colocalisation import WEIGHTS, Colocalisation, load_embedding, out_of_bounds, overlap, random_patches
+from reticle.tasks.colocalisation import WEIGHTS, Colocalisation, load_embedding, out_of_bounds, overlap, random_patches, shares
 from reticle.tasks.sequence import Sequence
 from reticle.train import fit
 from reticle.training.results import read_result
@@ -111,6 +111,14 @@ def test_a_window_is_right_if_it_overlaps_by_more_than_half(finder):
     assert finder.metrics["correct_percent"].of(60.0) == 40.0
 
 
+def test_layers_of_an_embedding_may_count_alike():
+    finder, images = Colocalisation(embedding="jaderberg2015/coloc_embedding_clutter", unit=True), torch.rand(2, 1, 28, 28)
+    layers = finder.embedding.layers(images)
+    assert layers[2].shape == (2, 11)
+    for part, layer in zip(finder.embed(images).split([layer[0].numel() for layer in layers], dim=1), layers, strict=True):
+        torch.testing.assert_close(part * layer.flatten(1).norm(dim=1, keepdim=True), layer.flatten(1))
+
+
 def test_windows_beyond_the_image_or_smaller_than_a_patch_are_out_of_bounds():
     found = located(torch.zeros(1, 1, 28, 28))
     boxes = torch.tensor([[0.0, 0, 84, 84], [10, 10, 38, 38], [-42, 0, 84, 105], [0, 0, 14, 21]])
@@ -118,11 +126,21 @@ def test_windows_beyond_the_image_or_smaller_than_a_patch_are_out_of_bounds():
     torch.testing.assert_close(out_of_bounds(found._replace(box=boxes), torch.zeros(4, 1, 84, 84)), expected)
 
 
-def test_shipped_embedding_is_the_recipes_run():
-    run = Run(WEIGHTS / "jaderberg2015" / "coloc_embedding")
+def test_of_two_windows_that_are_as_good_the_smaller_is_better():
+    found, images = located(torch.zeros(2, 1, 28, 28)), torch.zeros(2, 1, 84, 84)
+    boxes = torch.tensor([[0.0, 10, 42, 52], [-21, 0, 84, 21]])
+    torch.testing.assert_close(shares(found._replace(box=boxes), images), torch.tensor([[0.5, 0.5], [1.25, 0.25]]))
+    task = Colocalisation(tightness=0.5)
+    losses = [task.loss(located(torch.zeros(2, 1, 28, 28), side), images, torch.zeros(2, 4)).item() for side in (28.0, 84.0)]
+    assert losses[1] - losses[0] == pytest.approx(0.5 * (1 - 1 / 3), rel=1e-5)
+
+
+@pytest.mark.parametrize("name, error", [("jaderberg2015/coloc_embedding", 7), ("jaderberg2015/coloc_embedding_clutter", 35)])
+def test_shipped_embedding_is_the_recipes_run(name, error):
+    run = Run(WEIGHTS / name)
     recipe = load(run.recipe)
-    assert recipe == load("jaderberg2015/coloc_embedding")
-    assert read_result(run).recipe == "jaderberg2015/coloc_embedding" and read_result(run).value < 7
+    assert recipe == load(name)
+    assert read_result(run).recipe == name and read_result(run).value < error
     assert sum(file.stat().st_size for file in run.path.iterdir()) < 2_000_000
     assert {file.name for file in run.path.iterdir()} == {"recipe.yaml", "result.json", "weights.safetensors"}
 
@@ -182,7 +200,8 @@ def test_a_pair_needs_two(finder):
 
 @pytest.mark.errors
 def test_wrong_embedding_is_answered(tmp_path):
-    fix = r"\n  Train one: reticle train jaderberg2015/coloc_embedding\. These ship with the package: jaderberg2015/coloc_embedding\."
+    shipped = r"jaderberg2015/coloc_embedding, jaderberg2015/coloc_embedding_clutter"
+    fix = rf"\n  Train one: reticle train jaderberg2015/coloc_embedding\. These ship with the package: {shipped}\."
     with pytest.raises(ValueError, match=rf"task\.embedding: must be the folder of a run with its weights; got 'nowhere'\.{fix}"):
         Colocalisation(embedding="nowhere")
     fit(load("digits/rts_clutter_cnn_similarity", smoke=True), tmp_path)

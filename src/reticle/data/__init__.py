@@ -13,6 +13,7 @@ from . import mnist as mnist
 from . import sequence as sequence
 from . import signs as signs
 from . import volumes as volumes
+from . import windows as windows
 from .addition import DigitSums as DigitSums
 from .decode import Format as Format
 from .decode import decode_image as decode_image
@@ -25,3 +26,4 @@ from .labelled import Labelled as Labelled
 from .labelled import LabelledImages as LabelledImages
 from .split import Split as Split
 from .volumes import DigitVolumes as DigitVolumes
+from .windows import DigitWindows as DigitWindows
