@@ -1,4 +1,5 @@
-"""How long does a call take? Contestants take turns, round by round, so that a busy moment of the machine hits all of them alike.
+"""How long does a call take? Contestants take turns, round by round, so that a busy moment of the machine hits all of them alike. Each round has
+an order of its own: what ran just before leaves its data in the caches, and its threads waiting for more work.
 
 On a GPU its own events are the clock, and samples are longer, so that the time between calls is not what is measured.
 ``time.perf_counter``, not ``torch.utils.benchmark``: its timers measure one contestant to the end before the next one starts.
@@ -6,6 +7,7 @@ On a GPU its own events are the clock, and samples are longer, so that the time 
 
 import gc
 import glob
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +45,7 @@ class Timing(NamedTuple):
 
 
 def interleaved(calls: Calls, budget: Budget = FULL, device: str = "cpu") -> dict[str, Timing]:
-    """Time each of ``calls``, A B C A B C ...; each was called before, by the gate and to find out how often to repeat it."""
+    """Time each of ``calls``, A B C, B A C, ...; each was called before, by the gate and to find out how often to repeat it."""
     sample = _sample if device == "cpu" else _sample_of_gpu
     numbers = {name: _number(call, sample) for name, call in calls.items()}
     one_round = sum(sample(call, numbers[name]) * numbers[name] for name, call in calls.items())
@@ -54,10 +56,10 @@ def interleaved(calls: Calls, budget: Budget = FULL, device: str = "cpu") -> dic
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for _ in range(rounds):
-            for name, call in calls.items():
+        for turn in range(rounds):
+            for name in random.Random(turn).sample(sorted(calls), len(calls)):
                 before = _waited() if device == "cpu" else None
-                samples[name].append(sample(call, numbers[name]))
+                samples[name].append(sample(calls[name], numbers[name]))
                 after = _waited() if device == "cpu" else None
                 waits[name].append(None if after is None or before is None else (after - before) / numbers[name])
     finally:
