@@ -1,5 +1,6 @@
-"""How long does a call take? Contestants take turns, round by round, so that a busy moment of the machine hits all of them alike. Each round has
-an order of its own: what ran just before leaves its data in the caches, and its threads waiting for more work.
+"""How long does a call take? Contestants take turns, round by round, so that a busy moment of the machine hits all of them alike.
+
+Each round has an order of its own: what ran just before leaves its data in the caches, and its threads waiting for more work.
 
 On a GPU its own events are the clock, and samples are longer, so that the time between calls is not what is measured.
 ``time.perf_counter``, not ``torch.utils.benchmark``: its timers measure one contestant to the end before the next one starts.
