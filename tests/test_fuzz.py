@@ -44,7 +44,7 @@ def test_the_fuzzer_sees_faults(fault, monkeypatch):
             fuzz.check(case)
         except AssertionError:
             seen += 1
-    assert seen > {"image": 0.7, "place": 0.5, "first pixel": 0.3, "first sample": 0.3}[fault] * len(cases), f"{seen} of {len(cases)}"
+    assert seen > {"image": 0.7, "place": 0.5, "first pixel": 0.3, "first sample": 0.2}[fault] * len(cases), f"{seen} of {len(cases)}"
 
 
 def test_a_failure_names_its_seed(monkeypatch):
