@@ -37,14 +37,14 @@ def test_the_fuzzer_sees_faults(fault, monkeypatch):
         return right(case, backend, *(FAULTS[fault](case, image, where) if backend == "native" else (image, where)))
 
     monkeypatch.setattr(fuzz, "call", wrong)
-    cases = [c for c in map(fuzz.make, range(60)) if c.image.dtype in (torch.float32, torch.float64)]
+    cases = [c for c in map(fuzz.make, range(240)) if c.image.dtype in (torch.float32, torch.float64)]
     seen = 0
     for case in cases:
         try:
             fuzz.check(case)
         except AssertionError:
             seen += 1
-    assert seen > {"image": 0.7, "place": 0.5, "first pixel": 0.3, "first sample": 0.2}[fault] * len(cases), f"{seen} of {len(cases)}"
+    assert seen > {"image": 0.7, "place": 0.5, "first pixel": 0.3, "first sample": 0.3}[fault] * len(cases), f"{seen} of {len(cases)}"
 
 
 def test_a_failure_names_its_seed(monkeypatch):

@@ -11,6 +11,7 @@ from several import alone, assert_same_curve, runs, seeds, threads, train
 
 from reticle.together.stack import settle
 from reticle.train import fit
+from reticle.training import interrupt
 from reticle.training.checkpoint import load_checkpoint
 
 
@@ -39,16 +40,24 @@ def test_stack_killed_at_a_step_goes_on_bit_for_bit(tmp_path, monkeypatch, never
 
 @pytest.mark.parametrize(("stack", "count"), [(True, 1), (False, 1), (False, 2)], ids=["stacked", "in turn", "side by side"])
 def test_ctrl_c_saves_all(tmp_path, monkeypatch, never_killed, stack, count):
-    batch, sent = tiny.Corners.train_batch, threading.Event()
+    batch, sent, noted = tiny.Corners.train_batch, threading.Event(), threading.Event()
+
+    class Watched(interrupt.Stop):
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+            if value:
+                noted.set()
 
     def interrupted(self, step, *args, **kwargs):
         if step == 6 and not sent.is_set():
             sent.set()
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            assert noted.wait(60)  # the main thread has the signal when it next wakes
         return batch(self, step, *args, **kwargs)
 
     with threads(count):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(interrupt, "Stop", Watched)
             patch.setattr(tiny.Corners, "train_batch", interrupted)
             train(tmp_path, seeds(2), stack=stack)
         steps = [load_checkpoint(run.checkpoint)["step"] for run in runs(tmp_path, seeds(2)) if run.checkpoint.exists()]

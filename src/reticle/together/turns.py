@@ -29,6 +29,7 @@ def train_in_turns(trainings: Sequence[Training], bars: dict[Run, Bar], *, threa
 class _Turns:
     def __init__(self, trainings: Sequence[Training], bars: dict[Run, Bar]) -> None:
         self.bars, self.failures, self.stop = bars, dict[Run, FloatingPointError](), Stop()
+        self.left = False  # by the thread that waits for all others
         self.waiting: SimpleQueue[Training] = SimpleQueue()
         random_numbers = threading.Lock()
         for training in trainings:
@@ -52,9 +53,12 @@ class _Turns:
                 done, _ = wait([pool.submit(self._work) for _ in range(threads)], return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
-            except BaseException:
-                self.stop.wanted = True  # a fault, or an impatient Ctrl-C: no thread goes on
-                raise
+            finally:
+                self.left = True  # after a fault, or an impatient Ctrl-C, no thread goes on
+
+    @property
+    def _ends(self) -> bool:
+        return self.stop.wanted or self.left
 
     def _save(self) -> None:
         """The checkpoints of all that are not at their end, which wait for a turn that does not come."""
@@ -65,7 +69,7 @@ class _Turns:
 
     def _work(self) -> None:
         torch.set_num_threads(1)  # of each thread on its own, too
-        while not self.stop.wanted:
+        while not self._ends:
             try:
                 training = self.waiting.get_nowait()
             except Empty:
@@ -81,7 +85,7 @@ class _Turns:
         training.go_on()
         training.begin()
         end = time.monotonic() + SLICE
-        while training.is_going and time.monotonic() < end and not self.stop.wanted:
+        while training.is_going and time.monotonic() < end and not self._ends:
             training.advance(self.bars[training.run])
         if not training.is_going:
             training.finish()
