@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 import tiny
@@ -65,6 +66,23 @@ def test_ctrl_c_saves_all(tmp_path, monkeypatch, never_killed, stack, count):
         there = train(tmp_path, seeds(2), stack=stack, resume=True)
     for a, b in zip(there, never_killed, strict=True):
         assert_same_curve(a, b, rtol=1e-3)
+
+
+def test_a_fault_of_one_ends_the_others_side_by_side(tmp_path, monkeypatch):
+    batch, begun = tiny.Corners.train_batch, threading.Barrier(2)
+
+    def faulty(self, step, *args, seed, **kwargs):
+        if step == 1:
+            begun.wait(60)
+        if seed == 0 and step == 1:
+            raise OSError("no such picture")
+        time.sleep(0.05)
+        return batch(self, step, *args, seed=seed, **kwargs)
+
+    monkeypatch.setattr(tiny.Corners, "train_batch", faulty)
+    with threads(2), pytest.raises(OSError, match="no such picture"):
+        train(tmp_path, seeds(2), stack=False)
+    assert not any(run.weights.exists() for run in runs(tmp_path, seeds(2)))
 
 
 # of 64: folders and first snapshots, three times two checkpoints that are written and then take their places, weights and results
