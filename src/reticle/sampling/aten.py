@@ -24,6 +24,8 @@ def refuses(s: "Spec") -> str | None:
         return f"has no {s.mode if isinstance(s.mode, str) else 'user-defined'} mode"
     if s.padding_mode not in ("zeros", "border", "reflection"):
         return f"has no {s.padding_mode} padding"
+    if s.forward_mode:
+        return "has no forward mode"
     if s.ndim == 1 or (s.ndim == 3 and s.mode == "bicubic"):
         return f"has no {s.mode} mode in {s.ndim}-D"
     return None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from . import aten, native, triton
 from .modes import Mode, find_mode
@@ -26,6 +27,8 @@ class Spec(NamedTuple):
     align_corners: bool
     learns_value: bool = False
     """Whether a gradient to ``value`` is wanted."""
+    forward_mode: bool = False
+    """Whether tangents may be asked for: within a level of forward-mode differentiation."""
 
 
 class Backend(NamedTuple):
@@ -125,7 +128,9 @@ def make_spec(input: Tensor, mode: str | Mode, padding_mode: str, align_corners:
     """The static facts of a call; unknown names raise here."""
     find_mode(mode), PADDING_MODES[padding_mode]
     learns_value = fill is not None and fill.requires_grad and torch.is_grad_enabled()
-    return Spec(input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners, learns_value)
+    return Spec(
+        input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners, learns_value, forward_ad._current_level >= 0
+    )
 
 
 def find_backend(name: str) -> Backend | None:
