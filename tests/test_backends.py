@@ -1,6 +1,7 @@
 """Who computes a call: chosen by static facts, said in words, never by luck."""
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -214,6 +215,25 @@ def test_explain_answers_typos():
         explain(IMAGE, GRID, "bilinaer")
     with pytest.raises(ValueError, match="Unknown padding_mode 'zeroes'. Did you mean 'zeros'"):
         explain(IMAGE, GRID, "bilinear", "zeroes")
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize(
+    ("error", "message", "change"),
+    [
+        (TypeError, "reticle.explain: `input` must have a floating dtype or torch.uint8; got torch.int32.", {"input": IMAGE.int()}),
+        (TypeError, "reticle.explain: `grid_or_matrix` must have a floating dtype; got torch.int64.", {"grid_or_matrix": GRID.long()}),
+        (
+            ValueError,
+            "`grid_or_matrix` must be a grid (B, H_out, W_out, 2) or matrices (B, 2, 3) for an `input` of 4 axes; got (2, 5).",
+            {"grid_or_matrix": torch.zeros(2, 5)},
+        ),
+        (TypeError, "reticle.explain: `align_corners` must be True or False; got 'no'.", {"align_corners": "no"}),
+    ],
+)
+def test_explain_answers_what_no_call_takes(error, message, change):
+    with pytest.raises(error, match=re.escape(message)):
+        explain(**({"input": IMAGE, "grid_or_matrix": GRID} | change))
 
 
 def test_backend_names_are_public():

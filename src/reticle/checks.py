@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+_INPUT = "(B, C, W), (B, C, H, W) or (B, C, D, H, W)"
+
 
 def check_shape(fn: str, name: str, x: Tensor, shape: str, *, hint: str = "", **sizes: int) -> None:
     """Raise ValueError unless ``x`` has ``shape``, such as ``"B N 2"``: digits and the given ``sizes`` bind, other letters are free.
@@ -46,6 +48,18 @@ def check_floating(fn: str, name: str, x: Tensor) -> None:
 def computes(dtype: torch.dtype) -> bool:
     """Whether it is a real floating dtype of 16 bits or more: torch computes nothing in narrower ones."""
     return dtype.is_floating_point and dtype.itemsize > 1
+
+
+def check_input(fn: str, input: Tensor, *, whole: bool = False) -> None:
+    """Raise unless ``input`` is a floating batch of signals, images or volumes with at least one pixel each; ``whole``: or of bytes."""
+    check_tensor(fn, "input", input)
+    if not computes(input.dtype) and not (whole and input.dtype == torch.uint8):
+        allowed = "a floating dtype" + " of 16 bits or more" * input.dtype.is_floating_point + " or torch.uint8" * whole
+        raise TypeError(f"{fn}: `input` must have {allowed}; got {input.dtype}.\n  Convert it first, for example input.float().")
+    if input.ndim not in (3, 4, 5):
+        raise ValueError(f"{fn}: `input` must have shape {_INPUT}; got {tuple(input.shape)}.\n  Add missing axes with input[None].")
+    if 0 in input.shape[2:]:
+        raise ValueError(f"{fn}: `input` must have at least one pixel along every axis; got {tuple(input.shape)}.")
 
 
 def check_device(fn: str, a: str, x: Tensor, b: str, y: Tensor) -> None:

@@ -101,11 +101,20 @@ RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
 
 // --- the pixels p[offset] and p[offset + 1] of as many points as a vector has lanes: left ones, right ones ---
 
+// Pieces of 64 bits side by side. Loads that fill all lanes, and blends, keep away from the one port of many processors that moves lanes.
+RETICLE_INLINE D4 four_pieces(const void* a, const void* b, const void* c, const void* d) {
+#if defined(__AVX__)
+  auto all = [](const void* p) { return _mm256_broadcast_sd((const double*)p); };
+  return (D4)_mm256_blend_pd(_mm256_blend_pd(all(a), all(b), 2), _mm256_blend_pd(all(c), all(d), 8), 12);
+#else
+  return D4{read<double>(a), read<double>(b), read<double>(c), read<double>(d)};
+#endif
+}
+
 template <class O>
 RETICLE_INLINE void load_pairs(const float* p, const O* o, F8& left, F8& right) {
-  auto two = [&](int k) { return read<double>(p + o[k]); };
   // in this order the shuffles, which do not cross the middle, leave the points in theirs
-  F8 a = (F8)D4{two(0), two(1), two(4), two(5)}, b = (F8)D4{two(2), two(3), two(6), two(7)};
+  F8 a = (F8)four_pieces(p + o[0], p + o[1], p + o[4], p + o[5]), b = (F8)four_pieces(p + o[2], p + o[3], p + o[6], p + o[7]);
   left = __builtin_shuffle(a, b, I8{0, 2, 8, 10, 4, 6, 12, 14});
   right = __builtin_shuffle(a, b, I8{1, 3, 9, 11, 5, 7, 13, 15});
 }

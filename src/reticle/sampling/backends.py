@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from ..checks import check_batch, check_bool, check_device, check_floating, check_input
 from . import aten, native, triton
 from .modes import Mode, find_mode
 from .operators import sample_by, warp_by
@@ -113,10 +114,30 @@ def explain(
     >>> print(explain(torch.zeros(1, 1, 4, 4), torch.eye(2, 3)[None], "lanczos3").split("\\n", 2)[2])
     aten       has no lanczos3 mode
     reference  chosen
+
+    Raises:
+        TypeError: a dtype that neither of the two takes.
+        ValueError: shapes, devices or names that neither of the two takes.
     """
+    fn = "reticle.explain"
+    check_input(fn, input, whole=True)
+    check_floating(fn, "grid_or_matrix", grid_or_matrix)
+    _check_points(fn, input.ndim - 2, grid_or_matrix)
+    check_device(fn, "input", input, "grid_or_matrix", grid_or_matrix)
+    check_batch(fn, "input", input, "grid_or_matrix", grid_or_matrix)
+    check_bool(fn, "align_corners", align_corners)
     spec = make_spec(input, mode, padding_mode, align_corners)
     chosen = choose(spec).name if _forced == "auto" else _forced
     return "\n".join(f"{b.name:10s} {b.refuses(spec) or _able(b, chosen)}" for b in BACKENDS)
+
+
+def _check_points(fn: str, ndim: int, points: Tensor) -> None:
+    is_grid = points.ndim == ndim + 2 and points.shape[-1] == ndim
+    is_matrix = points.ndim == 3 and tuple(points.shape[1:]) in ((ndim, ndim + 1), (ndim + 1, ndim + 1))
+    if not is_grid and not is_matrix:
+        grid = ", ".join(["B", *("D_out", "H_out", "W_out")[-ndim:], str(ndim)])
+        want = f"a grid ({grid}) or matrices (B, {ndim}, {ndim + 1})"
+        raise ValueError(f"{fn}: `grid_or_matrix` must be {want} for an `input` of {ndim + 2} axes; got {tuple(points.shape)}.")
 
 
 def _able(backend: Backend, chosen: str) -> str:

@@ -6,12 +6,11 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ..checks import check_batch, check_bool, check_device, check_finite, check_floating, check_numbers, check_shape, check_tensor, computes
+from ..checks import check_batch, check_bool, check_device, check_finite, check_floating, check_input, check_numbers, check_shape
 from .backends import choose, make_spec
 from .modes import Mode
 from .output import check_out, compute
 
-_INPUT = "(B, C, W), (B, C, H, W) or (B, C, D, H, W)"
 _GRID = {1: "B W_out 1", 2: "B H_out W_out 2", 3: "B D_out H_out W_out 3"}
 _HINT = {
     1: "The last axis holds (x,).",
@@ -85,18 +84,6 @@ def grid_sample(
         size = (batch, input.shape[1], *grid.shape[1:-1])
         check_out(fn, out, size, mode, {"input": input, "grid": grid, "value": fill})
     return compute(chosen, chosen.run, (input, grid, mode, padding_mode, align_corners, fill), out)
-
-
-def check_input(fn: str, input: Tensor, *, whole: bool = False) -> None:
-    """Raise unless ``input`` is a floating batch of signals, images or volumes with at least one pixel each; ``whole``: or of bytes."""
-    check_tensor(fn, "input", input)
-    if not computes(input.dtype) and not (whole and input.dtype == torch.uint8):
-        allowed = "a floating dtype" + " of 16 bits or more" * input.dtype.is_floating_point + " or torch.uint8" * whole
-        raise TypeError(f"{fn}: `input` must have {allowed}; got {input.dtype}.\n  Convert it first, for example input.float().")
-    if input.ndim not in (3, 4, 5):
-        raise ValueError(f"{fn}: `input` must have shape {_INPUT}; got {tuple(input.shape)}.\n  Add missing axes with input[None].")
-    if 0 in input.shape[2:]:
-        raise ValueError(f"{fn}: `input` must have at least one pixel along every axis; got {tuple(input.shape)}.")
 
 
 def make_fill(fn: str, value: float | Sequence[float] | Tensor, padding_mode: str, input: Tensor) -> Tensor | None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ..checks import check_batch, check_bool, check_device, check_size
+from ..checks import check_batch, check_bool, check_device, check_input, check_size
 from ..grid import check_matrix, source_grid
 from .backends import choose, make_spec
-from .functional import check_input, make_fill
+from .functional import make_fill
 from .modes import Mode
 from .output import check_out, compute
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .functional import check_input
+from ..checks import check_input
 from .modes import Mode, find_mode
 from .padding import PADDING_MODES
 
