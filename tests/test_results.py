@@ -114,6 +114,36 @@ def test_several_seeds_become_one_number(tmp_path, packaged):
     assert kept.schedule["batch_size"] == 256
 
 
+def logged(run, losses, every=10):
+    for n, loss in enumerate(losses, 1):
+        Run(run).log({"step": every * n, "loss": loss})
+        Run(run).log({"step": every * n, "test_error": 50.0})
+    return run
+
+
+def test_the_run_of_least_loss_is_chosen_by_the_end_of_its_training_not_by_its_value(tmp_path, packaged):
+    runs = seeds(tmp_path, [1.0, 2.0, 4.5])
+    for run, last in zip(runs, ((0.4, 0.6), (0.3, 0.5), (0.7, 0.2)), strict=True):
+        logged(run, [*[0.1] * 17, 0.0, *last], every=10)  # the last tenth of 200 steps: from 180 on
+    keep(runs, least_loss=True)
+    kept = kept_result(NAME)
+    assert (kept.mean, kept.sd) == (2.0, None) and [run["seed"] for run in kept.runs] == [1]
+    assert kept.chosen_from == [
+        {"seed": 0, "loss": 0.3333, "value": 1.0},
+        {"seed": 1, "loss": 0.2667, "value": 2.0},
+        {"seed": 2, "loss": 0.3, "value": 4.5},
+    ]
+    row = next(line for line in table().splitlines() if f"| {NAME} " in line)
+    assert "2.00 (of 3 that of least loss)" in row and f"`reticle train {NAME} --seeds 0,1,2`" in row
+
+
+def test_a_loss_to_choose_by_must_have_been_logged(tmp_path, packaged):
+    run = seeds(tmp_path, [1.0])[0]
+    with pytest.raises(ValueError, match=r"0: must have logged a loss; its metrics\.jsonl has none\.\n  Lower train\.log_every"):
+        keep([run], least_loss=True)
+    assert not packaged.exists()
+
+
 def test_one_seed_has_no_deviation(tmp_path, packaged):
     keep(seeds(tmp_path, [1.25]))
     assert kept_result(NAME).value == "1.25" and kept_result(NAME).sd is None

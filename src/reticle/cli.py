@@ -146,16 +146,17 @@ def show(run: Folder, /, data_dir: DataDir = None) -> None:
         print(file)
 
 
-def keep(runs: Folders, /, out: Out = None) -> None:
+def keep(runs: Folders, /, out: Out = None, least_loss: bool = False) -> None:
     """Merge complete runs, one per seed, into the result that is committed beside the recipe.
 
     Args:
         runs: folders that `reticle train` wrote.
         out: another file for the result.
+        least_loss: only the run of the least training loss counts; the others are written down beside it.
     """
     from .training import results
 
-    print(results.keep(runs, out=out))
+    print(results.keep(runs, out=out, least_loss=least_loss))
 
 
 def bench(

@@ -54,6 +54,8 @@ class Kept:
     steps: int
     schedule: dict[str, Any]
     changes: dict[str, Any]
+    chosen_from: list[dict[str, Any]] | None = None
+    """If one run was chosen by its loss: seed, loss and value of all of them."""
 
     @property
     def value(self) -> str:
@@ -99,12 +101,14 @@ def read_result(run: Run) -> Result:
     return result
 
 
-def keep(runs: Sequence[str | Path], *, out: Path | None = None) -> Path:
+def keep(runs: Sequence[str | Path], *, out: Path | None = None, least_loss: bool = False) -> Path:
     """Merge complete runs of one recipe, one per seed, into its ``<experiment>.result.json``; return that file.
 
     Args:
         runs: the folders of the runs.
         out: the file to write; beside the recipe of the package if None.
+        least_loss: only the run with the least training loss counts, its mean over the last tenth of the steps; what the others gave is
+            written down beside it. For what is learned without labels, where starting anew and keeping the best is part of the method.
     Raises:
         FileNotFoundError: a run is not complete.
         ValueError: a run is a smoke run, a seed comes twice, the runs differ in their recipes, or the recipe is not of the package.
@@ -116,6 +120,11 @@ def keep(runs: Sequence[str | Path], *, out: Path | None = None) -> Path:
     if out is None and first.recipe not in names():
         fix = f"Say --out {first.recipe}.result.json"
         raise ValueError(f"keep: `out` must be given, as {first.recipe!r} is not a recipe of the package.\n  {fix}")
+    chosen_from = None
+    if least_loss:
+        losses = [_final_loss(run) for run in folders]
+        chosen_from = [{"seed": r.seed, "loss": round(loss, 4), "value": r.value} for r, loss in zip(results, losses, strict=True)]
+        results = [results[losses.index(min(losses))]]
     values = [result.value for result in results]
     kept = Kept(
         recipe=first.recipe,
@@ -127,6 +136,7 @@ def keep(runs: Sequence[str | Path], *, out: Path | None = None) -> Path:
         steps=first.steps,
         schedule=first.schedule,
         changes=first.changes,
+        chosen_from=chosen_from,
     )
     file = out or _kept_file(first.recipe)
     write_atomically(file, json.dumps(plain(kept), indent=2) + "\n")
@@ -159,13 +169,14 @@ def table(prefix: str = "", *, measured_only: bool = False) -> str:
         recipe, kept = load(name), kept_result(name)
         cells = (name, _reported(recipe), _measured(recipe, kept), _training(recipe, kept))
         if kept or not measured_only:
-            lines.append(f"| {' | '.join(cells)} | `{command(name, kept.changes if kept else {})}` |")
+            lines.append(f"| {' | '.join(cells)} | `{command(name, kept.changes if kept else {}, _seeds(kept))}` |")
     return "\n".join(lines) + "\n"
 
 
-def command(name: str, changes: dict[str, Any]) -> str:
+def command(name: str, changes: dict[str, Any], seeds: Sequence[int] = ()) -> str:
     """The command line that runs recipe ``name`` with ``changes``, without those that the number does not depend on."""
-    words = [f"--set {shlex.quote(f'{path}={_inline(value)}')}" for path, value in changes.items() if path not in OBSERVATION]
+    words = [f"--seeds {','.join(map(str, seeds))}"] if seeds else []
+    words += [f"--set {shlex.quote(f'{path}={_inline(value)}')}" for path, value in changes.items() if path not in OBSERVATION]
     return " ".join(["reticle train", name, *words])
 
 
@@ -174,7 +185,24 @@ def _reported(recipe: Recipe) -> str:
 
 
 def _measured(recipe: Recipe, kept: Kept | None) -> str:
-    return f"{kept.value}{_kind(recipe)}" if kept else NOT_YET
+    if kept is None:
+        return NOT_YET
+    chosen = f" (of {len(kept.chosen_from)} that of least loss)" if kept.chosen_from else ""
+    return f"{kept.value}{_kind(recipe)}{chosen}"
+
+
+def _seeds(kept: Kept | None) -> list[int]:
+    """Those that a run was chosen from."""
+    return [run["seed"] for run in kept.chosen_from or []] if kept else []
+
+
+def _final_loss(run: Run) -> float:
+    """Mean training loss over the last tenth of the steps."""
+    records = [record for record in run.read_metrics() if "loss" in record]
+    if not records:
+        raise ValueError(f"{run.path}: must have logged a loss; its metrics.jsonl has none.\n  Lower train.log_every and train again.")
+    from_step = 0.9 * records[-1]["step"]
+    return statistics.fmean(record["loss"] for record in records if record["step"] >= from_step)
 
 
 def _kind(recipe: Recipe) -> str:
