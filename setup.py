@@ -25,10 +25,11 @@ TORCH = "-DTORCH_TARGET_VERSION=0x020b000000000000"
 # no flag of floating point that changes a result: NaN and infinity keep their meaning. Two sums that lie side by side in memory must not be
 # merged into one access, which would wait for the two before it.
 FAST = ["-fno-math-errno", "-fno-trapping-math", "-fno-tree-slp-vectorize"]
-# -O3 takes a third longer and, measured, makes nothing quicker: loops are unrolled by hand where that pays
-OPTIMIZE = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
-FLAGS = ["-std=c++17", *OPTIMIZE, "-g0", "-Wno-psabi", "-fvisibility=hidden", TORCH, *FAST]
+FLAGS = ["-std=c++17", "-O3", "-g0", "-Wno-psabi", "-fvisibility=hidden", TORCH, *FAST]
+X86 = platform.machine().lower() in ("x86_64", "amd64")
 ONLY = {"kernels_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"]}
+# where few will ever run them: compiled in a third of the time
+SELDOM = {"kernels_baseline.cpp": ["-O1"]} if X86 else {}
 
 
 def find_torch() -> Path | None:
@@ -41,8 +42,7 @@ def find_torch() -> Path | None:
 
 def sources() -> list[str]:
     """Every C++ file that this processor can run."""
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return [f.as_posix() for f in sorted(CSRC.glob("*.cpp")) if x86 or f.name not in ONLY]
+    return [f.as_posix() for f in sorted(CSRC.glob("*.cpp")) if X86 or f.name not in ONLY]
 
 
 class BuildNative(build_ext):
@@ -95,7 +95,8 @@ class BuildNative(build_ext):
     def _compile(self, torch: Path, target: Path) -> None:
         def compile_one(source: str) -> list[str]:
             # setuptools puts CXXFLAGS in front; they shall have the last word
-            flags = [*FLAGS, *ONLY.get(Path(source).name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
+            name = Path(source).name
+            flags = [*FLAGS, *ONLY.get(name, []), *SELDOM.get(name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
             return self.compiler.compile([source], output_dir=self.build_temp, include_dirs=[str(torch / "include")], extra_postargs=flags)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
