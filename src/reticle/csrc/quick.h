@@ -76,8 +76,8 @@ struct FromNorm {
 
   RETICLE_INLINE F8 read(int axis, int p) const {
     if constexpr (!paired) return load(norm + p);
-    const I8 x = {0, 2, 4, 6, 8, 10, 12, 14};
-    return __builtin_shuffle(load(norm + 2 * p), load(norm + 2 * p + 8), axis == 2 ? x : x + 1);
+    const F8 a = load(norm + 2 * p), b = load(norm + 2 * p + 8);
+    return axis == 2 ? pick<0, 2, 4, 6, 8, 10, 12, 14>(a, b) : pick<1, 3, 5, 7, 9, 11, 13, 15>(a, b);
   }
   RETICLE_INLINE Cells at(int axis, int p, F8& check) const {
     const F8 product = RETICLE_ROUNDED(read(axis, p) * half), x = product + middle;

@@ -36,6 +36,16 @@ using Vec = typename VecOf<A>::type;
 template <class A>
 using Four = typename VecOf<A>::four;
 
+// Lanes of two vectors, counted through both.
+template <int... lane, class V>
+RETICLE_INLINE V pick(V a, V b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, lane...);
+#else
+  return __builtin_shuffle(a, b, decltype(a == b){lane...});  // GCC has the other only since version 12
+#endif
+}
+
 // --- a vector of them; `n` of its lanes ---
 
 RETICLE_INLINE F8 load(const float* p) { return read<F8>(p); }
@@ -115,8 +125,8 @@ template <class O>
 RETICLE_INLINE void load_pairs(const float* p, const O* o, F8& left, F8& right) {
   // in this order the shuffles, which do not cross the middle, leave the points in theirs
   F8 a = (F8)four_pieces(p + o[0], p + o[1], p + o[4], p + o[5]), b = (F8)four_pieces(p + o[2], p + o[3], p + o[6], p + o[7]);
-  left = __builtin_shuffle(a, b, I8{0, 2, 8, 10, 4, 6, 12, 14});
-  right = __builtin_shuffle(a, b, I8{1, 3, 9, 11, 5, 7, 13, 15});
+  left = pick<0, 2, 8, 10, 4, 6, 12, 14>(a, b);
+  right = pick<1, 3, 9, 11, 5, 7, 13, 15>(a, b);
 }
 template <class O>
 RETICLE_INLINE void load_pairs(const double* p, const O* o, D4& left, D4& right) {
@@ -177,12 +187,12 @@ RETICLE_INLINE D8 side_by_side(D4 left, D4 right) { return D8{left[0], left[1], 
 
 // The lanes of two vectors in turn.
 RETICLE_INLINE void store_in_turn(F8 a, F8 b, float* p) {
-  store(__builtin_shuffle(a, b, I8{0, 8, 1, 9, 2, 10, 3, 11}), p);
-  store(__builtin_shuffle(a, b, I8{4, 12, 5, 13, 6, 14, 7, 15}), p + 8);
+  store(pick<0, 8, 1, 9, 2, 10, 3, 11>(a, b), p);
+  store(pick<4, 12, 5, 13, 6, 14, 7, 15>(a, b), p + 8);
 }
 RETICLE_INLINE void store_in_turn(D4 a, D4 b, double* p) {
-  store(__builtin_shuffle(a, b, L4{0, 4, 1, 5}), p);
-  store(__builtin_shuffle(a, b, L4{2, 6, 3, 7}), p + 4);
+  store(pick<0, 4, 1, 5>(a, b), p);
+  store(pick<2, 6, 3, 7>(a, b), p + 4);
 }
 
 template <class V>
@@ -264,31 +274,28 @@ RETICLE_INLINE void store_four(Four<Wide<T>> v, T* p, int n) {
 
 // Rows become columns.
 RETICLE_INLINE void transpose(F4* r) {
-  const I4 low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
-  const F4 a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[0], r[1], high);
-  const F4 c = __builtin_shuffle(r[2], r[3], low), d = __builtin_shuffle(r[2], r[3], high);
-  r[0] = __builtin_shuffle(a, c, first), r[1] = __builtin_shuffle(a, c, second);
-  r[2] = __builtin_shuffle(b, d, first), r[3] = __builtin_shuffle(b, d, second);
+  const F4 a = pick<0, 4, 1, 5>(r[0], r[1]), b = pick<2, 6, 3, 7>(r[0], r[1]);
+  const F4 c = pick<0, 4, 1, 5>(r[2], r[3]), d = pick<2, 6, 3, 7>(r[2], r[3]);
+  r[0] = pick<0, 1, 4, 5>(a, c), r[1] = pick<2, 3, 6, 7>(a, c);
+  r[2] = pick<0, 1, 4, 5>(b, d), r[3] = pick<2, 3, 6, 7>(b, d);
 }
 RETICLE_INLINE void transpose(D4* r) {
-  const L4 low = {0, 4, 2, 6}, high = {1, 5, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
-  const D4 a = __builtin_shuffle(r[0], r[1], low), b = __builtin_shuffle(r[0], r[1], high);
-  const D4 c = __builtin_shuffle(r[2], r[3], low), d = __builtin_shuffle(r[2], r[3], high);
-  r[0] = __builtin_shuffle(a, c, first), r[1] = __builtin_shuffle(b, d, first);
-  r[2] = __builtin_shuffle(a, c, second), r[3] = __builtin_shuffle(b, d, second);
+  const D4 a = pick<0, 4, 2, 6>(r[0], r[1]), b = pick<1, 5, 3, 7>(r[0], r[1]);
+  const D4 c = pick<0, 4, 2, 6>(r[2], r[3]), d = pick<1, 5, 3, 7>(r[2], r[3]);
+  r[0] = pick<0, 1, 4, 5>(a, c), r[1] = pick<0, 1, 4, 5>(b, d);
+  r[2] = pick<2, 3, 6, 7>(a, c), r[3] = pick<2, 3, 6, 7>(b, d);
 }
 RETICLE_INLINE void transpose(F8* r) {
-  const I8 low = {0, 8, 1, 9, 4, 12, 5, 13}, high = {2, 10, 3, 11, 6, 14, 7, 15};
-  const I8 first = {0, 1, 8, 9, 4, 5, 12, 13}, second = {2, 3, 10, 11, 6, 7, 14, 15};
-  const I8 halves = {0, 1, 2, 3, 8, 9, 10, 11}, others = {4, 5, 6, 7, 12, 13, 14, 15};
   F8 a[8], b[8];
-  for (int k = 0; k < 8; k += 2) a[k] = __builtin_shuffle(r[k], r[k + 1], low), a[k + 1] = __builtin_shuffle(r[k], r[k + 1], high);
+  for (int k = 0; k < 8; k += 2)
+    a[k] = pick<0, 8, 1, 9, 4, 12, 5, 13>(r[k], r[k + 1]), a[k + 1] = pick<2, 10, 3, 11, 6, 14, 7, 15>(r[k], r[k + 1]);
   for (int k = 0; k < 8; k += 4)
     for (int t = 0; t < 2; t++) {
-      b[k + 2 * t] = __builtin_shuffle(a[k + t], a[k + t + 2], first);
-      b[k + 2 * t + 1] = __builtin_shuffle(a[k + t], a[k + t + 2], second);
+      b[k + 2 * t] = pick<0, 1, 8, 9, 4, 5, 12, 13>(a[k + t], a[k + t + 2]);
+      b[k + 2 * t + 1] = pick<2, 3, 10, 11, 6, 7, 14, 15>(a[k + t], a[k + t + 2]);
     }
-  for (int k = 0; k < 4; k++) r[k] = __builtin_shuffle(b[k], b[k + 4], halves), r[k + 4] = __builtin_shuffle(b[k], b[k + 4], others);
+  for (int k = 0; k < 4; k++)
+    r[k] = pick<0, 1, 2, 3, 8, 9, 10, 11>(b[k], b[k + 4]), r[k + 4] = pick<4, 5, 6, 7, 12, 13, 14, 15>(b[k], b[k + 4]);
 }
 
 // `n` a multiple of the lanes.
