@@ -78,6 +78,7 @@ TABLES: dict[str, Callable[[], str]] = {
         f"gpu_{name}": measured(getattr(bench, part), "cuda")
         for name, part in (("speed", "full"), ("memory", "memory"), ("machine", "machine"))
     },
+    "elsewhere": lambda: bench.elsewhere(RESULTS),
     **{"memory": measured(bench.memory), "machine": measured(bench.machine), "refusals": measured(bench.refusals)},
 }
 

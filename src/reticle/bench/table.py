@@ -19,6 +19,16 @@ def latest(folder: Path, device: str = "cpu") -> Suite | None:
     return max(suites, key=lambda suite: suite.date, default=None)
 
 
+def elsewhere(folder: Path, device: str = "cpu") -> str:
+    """The short table of every other processor that has been measured, each by its newest suite, and where Reticle is slower there."""
+    main, others = latest(folder, device), {}
+    for suite in sorted((read(file) for file in sorted(folder.glob(f"*/*--{device}.json"))), key=lambda suite: suite.date):
+        if main and suite.processor != main.processor:
+            others[suite.processor] = suite
+    parts = [f"**{_where(suite)}**, {suite.date}, `{suite.commit}`:\n\n{short(suite)}\n\n{losses(suite)}" for suite in others.values()]
+    return "\n\n".join(parts) or NOT_YET
+
+
 def short(suite: Suite | None) -> str:
     """The README's table: torch and Reticle on as many threads as were measured."""
     if suite is None:
@@ -70,13 +80,17 @@ def machine(suite: Suite | None) -> str:
         return NOT_YET
     busy = sum(1 for row in suite.rows if row.waited is not None and row.waited > BUSY)
     facts = {
-        "processor": f"{suite.processor}, {suite.cores} cores, {suite.system}",
+        "processor": _where(suite),
         "date, commit": f"{suite.date}, `{suite.commit}`",
         "versions": ", ".join(f"{name} {version}" for name, version in suite.versions.items()),
         "load average": f"{suite.load_before:g} before, {suite.load_after:g} after; {busy} numbers, marked ~, waited for a core",
         "seed, duration": f"{suite.seed}, {suite.seconds / 60:.0f} minutes{', quick: a trial' if suite.quick else ''}",
     }
     return markdown([("what", "value"), *facts.items()])
+
+
+def _where(suite: Suite) -> str:
+    return f"{suite.processor}, {suite.cores} cores, {suite.system}"
 
 
 def memory(suite: Suite | None) -> str:
