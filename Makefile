@@ -64,5 +64,6 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	$(PIP) -c constraints.txt --no-build-isolation -e ".[dev]"
 	@touch $@ $(COMPILED)
 
+# an installation has compiled, too: make may not have seen that
 $(COMPILED): $(STAMP) $(wildcard src/reticle/csrc/*)
-	$(COMPILE)
+	@if [ ! -e $@ ] || [ -n "$$(find src/reticle/csrc -newer $@)" ]; then $(COMPILE); fi
