@@ -15,7 +15,7 @@ from reticle.bench import memory, parity, table
 from reticle.bench.cases import BOTH, CASES, FORWARD, KNOWN, TINY, find_cases
 from reticle.bench.inputs import WHERE, make
 from reticle.bench.peers import PEERS, Peer, copy, find_peers, pytorch, reticle
-from reticle.bench.results import ABSENT, CANNOT, MEASURED, WRONG, read, write
+from reticle.bench.results import ABSENT, CANNOT, MEASURED, WRONG, read
 from reticle.bench.run import Options, check_threads, run
 from reticle.bench.timing import QUICK, Budget, interleaved
 
@@ -231,20 +231,6 @@ def test_torch_that_is_wrong_in_16_bits_is_measured_in_32():
 def test_a_busy_machine_is_marked():
     found = suite(row(waited=0.2), row("torch", 4.0, waited=0.01))
     assert "| 2.00 ~ (0.10) |" in table.full(found) and "1 numbers, marked ~" in table.machine(found)
-
-
-def test_each_other_processor_has_its_newest_table(tmp_path):
-    def put(name, processor, date, median):
-        (tmp_path / "1").mkdir(exist_ok=True)
-        found = dataclasses.replace(suite(row(median=median), row("torch", 4.0), date=date), processor=processor)
-        write(found, tmp_path / "1" / f"sampler--{name}--cpu.json")
-
-    put("new", "abacus", "2026-03-01", 1.0)
-    assert table.elsewhere(tmp_path) == "not yet measured"
-    put("older", "slide rule", "2026-01-01", 2.0), put("old", "slide rule", "2026-02-01", 8.0)
-    found = table.elsewhere(tmp_path)
-    assert table.latest(tmp_path).processor == "abacus" and found.count("**slide rule, ") == 1 and "abacus" not in found
-    assert "2026-02-01" in found and "| 4.00 | 8.00 |" in found and "slower than a peer in 1 of 1" in found
 
 
 def test_without_results_tables_say_so(tmp_path):

@@ -1,11 +1,12 @@
 """Committed measurements obey the schema; what does not is named by its place."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from reticle.bench import results
+from reticle.bench import results, table
 from reticle.bench.cases import CASES
 from reticle.bench.results import Row, describe, merged, read, write
 
@@ -97,3 +98,17 @@ def test_parts_of_other_code_are_not_mixed(monkeypatch):
 
 def test_every_case_has_a_name_of_its_own():
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_each_other_processor_has_its_newest_table(tmp_path):
+    def put(name, processor, date, median):
+        (tmp_path / "1").mkdir(exist_ok=True)
+        found = dataclasses.replace(suite(row(median=median), row("torch", 4.0), date=date), processor=processor)
+        write(found, tmp_path / "1" / f"sampler--{name}--cpu.json")
+
+    put("new", "abacus", "2026-03-01", 1.0)
+    assert table.elsewhere(tmp_path) == "not yet measured"
+    put("older", "slide rule", "2026-01-01", 2.0), put("old", "slide rule", "2026-02-01", 8.0)
+    found = table.elsewhere(tmp_path)
+    assert table.latest(tmp_path).processor == "abacus" and found.count("**slide rule, ") == 1 and "abacus" not in found
+    assert "2026-02-01" in found and "| 4.00 | 8.00 |" in found and "slower than a peer in 1 of 1" in found
