@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "by_strips.h"
 #include "scatter_direct.h"
 #include "where.h"
 
@@ -16,11 +17,27 @@ struct Backward {
   Tiling<P> tiling;
   std::vector<double> partial;    // gradients of matrices, block by block
   std::vector<BlockBoxes> boxes;  // block by block
+  std::vector<char> gathered;     // of each sample, whether the gradient of its input is; else it is scattered
 
   explicit Backward(const P& p) : plan(p), tiling(p) {}
   int64_t blocks() const { return plan.c.batch * plan.blocks(); }
   int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
+  bool is_gathered(int64_t b) const { return !gathered.empty() && gathered[b]; }
 };
+
+// False: not a block for strips.h.
+template <int R, class T, class P>
+bool slopes_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, MatrixSums<P>& sums) {
+  if constexpr (R == 2 && has_strips<T, P>()) {
+    Strip::Slopes found;
+    if (!is_strip(plan, m)) return false;
+    at_row(plan, number, 0, s);
+    if (!plan.c.strips->slopes(plan.c.dtype, strip_of<T>(plan, m, b, s.i, s.j, s.count), found)) return false;
+    sums.add(found, s.i);
+    return true;
+  }
+  return false;
+}
 
 template <int R, class T, class P>
 void gather_blocks(Backward<P>& work, const Threads& threads) {
@@ -37,7 +54,8 @@ void gather_blocks(Backward<P>& work, const Threads& threads) {
       auto take = [&](const Segment<P>& s, const Slopes<typename P::A>& slopes) {
         plan.c.is_matrix ? sums.add(plan, m, s, slopes) : write_grid(plan, b, s, slopes);
       };
-      gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take);
+      if (!slopes_by_strips<R, T>(plan, m, b, n % plan.blocks(), s, sums))
+        gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take);
       if (plan.c.is_matrix) sums.write(plan, s.j, &work.partial[n * work.entries()]);
     }
   };
@@ -94,6 +112,7 @@ void find_all_boxes(Backward<P>& work, const Threads& threads) {
     Reading<P> r;
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / plan.blocks();
+      if (work.is_gathered(b)) continue;
       find_boxes(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s, r, work.boxes[n]);
     }
   };
@@ -121,9 +140,35 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
   }
 }
 
+// The samples that can be. Answers whether others are left.
+template <class T, class P>
+bool gather_samples(Backward<P>& work, const Threads& threads) {
+  const Call& c = work.plan.c;
+  if constexpr (has_strips<T, P>()) {
+    if (!may_gather<T>(work.plan)) return true;
+    work.gathered.resize(c.batch);
+    for (int64_t b = 0; b < c.batch; b++) work.gathered[b] = can_gather<T>(c, read_matrix(c, b, work.plan.in, work.plan.out));
+    auto task = [](void* context, int64_t begin, int64_t end) {
+      const Backward<P>& work = *(const Backward<P>*)context;
+      const P& plan = work.plan;
+      Matrix m;
+      for (int64_t n = begin; n < end; n++) {
+        const int64_t b = n / plan.input_blocks(), number = n % plan.input_blocks();
+        if (!work.gathered[b]) continue;
+        if (n == begin || number == 0) m = read_matrix(plan.c, b, plan.in, plan.out);
+        gather_block_of_input<T>(plan, m, b, number);
+      }
+    };
+    threads.run(c.batch * work.plan.input_blocks(), task, &work);
+    return std::find(work.gathered.begin(), work.gathered.end(), 0) != work.gathered.end();
+  }
+  return true;
+}
+
 template <class T, class P>
 void gradient_of_input(Backward<P>& work, const Threads& threads) {
   const Call& c = work.plan.c;
+  if (!gather_samples<T>(work, threads)) return;
   if (work.tiling.cut) find_all_boxes(work, threads);
   auto task = [](void* context, int64_t begin, int64_t end) {
     using A = typename P::A;
@@ -136,6 +181,7 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const std::unique_ptr<A[]> sums(new A[work.tiling.room()]);  // cleared where they are used
     std::vector<A> gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
+      if (work.is_gathered(n / owners)) continue;
       T* to = (T*)c.grad_input.data + n / owners * c.grad_input.stride[0];
       Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, work.tiling.in_place ? (A*)to : sums.get());
       for (int64_t b = shared ? 0 : n / owners; b < (shared ? c.batch : n / owners + 1); b++)

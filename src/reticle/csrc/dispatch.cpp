@@ -5,7 +5,7 @@
 #include <cpuid.h>
 #endif
 
-#include "sampler.h"
+#include "strips.h"
 
 namespace reticle {
 namespace {
@@ -20,12 +20,18 @@ bool has_f16c() {  // not every compiler's __builtin_cpu_supports knows it
 const Kernels& choose() {
 #if defined(__x86_64__)
   const char* wanted = std::getenv("RETICLE_ISA");
-  const bool held_back = wanted != nullptr && std::strcmp(wanted, "baseline") == 0;
+  const auto held_back_to = [&](const char* name) { return wanted != nullptr && std::strcmp(wanted, name) == 0; };
   __builtin_cpu_init();
   const bool able = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
-  if (able && !held_back) return avx2_kernels;
-#endif
+  const bool more = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl");
+  if (!able || held_back_to("baseline")) return baseline_kernels;
+  // vectors of sixteen numbers pay for strips alone
+  static const Kernels avx512_kernels = {"avx512", avx2_kernels.forward, avx2_kernels.backward, &avx512_strips};
+  return more && !held_back_to("avx2") ? avx512_kernels : avx2_kernels;
+#else
   return baseline_kernels;
+#endif
 }
 
 const Kernels& chosen = choose();  // once, when the library is loaded

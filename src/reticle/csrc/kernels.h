@@ -1,6 +1,7 @@
 // The kernels of one instruction set: which of the templates does a call?
 #pragma once
 #include "backward.h"
+#include "forward_block.h"
 
 #ifndef RETICLE_KERNELS
 #error "a kernels_*.cpp names the set"
@@ -42,6 +43,6 @@ void backward_any(const Call& c, const Threads& threads) {  // integers have non
 
 }  // namespace
 
-const Kernels RETICLE_KERNELS = {RETICLE_NAME, forward_any, backward_any};
+const Kernels RETICLE_KERNELS = {RETICLE_NAME, forward_any, backward_any, RETICLE_STRIPS};
 
 }  // namespace reticle

@@ -14,6 +14,8 @@ struct Tensor5 {
   int64_t stride[5];
 };
 
+struct Strips;  // of strips.h
+
 struct Call {
   int32_t ndim;  // 1, 2 or 3
   Mode mode;
@@ -37,6 +39,8 @@ struct Call {
   Tensor5 grad_input;
   // Contiguous, of the dtype of `where`, batch as in `batch`; overwritten.
   void* grad_where;
+
+  const Strips* strips;  // what the processor has for some calls, or null
 };
 
 // Runs task(context, begin, end) over pieces of [0, count), in any order, on any number of threads.
@@ -48,10 +52,11 @@ struct Kernels {
   const char* name;  // of the instruction set
   void (*forward)(const Call&, const Threads&);
   void (*backward)(const Call&, const Threads&);
+  const Strips* strips;  // for Call
 };
 
 extern const Kernels baseline_kernels;
 extern const Kernels avx2_kernels;
-const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA=baseline in the environment holds it back
+const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA=baseline or avx2 in the environment holds it back
 
 }  // namespace reticle

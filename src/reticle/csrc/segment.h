@@ -33,6 +33,9 @@ struct Plan {
     row_blocks = (c.out[0] * c.out[1] + BLOCK_ROWS - 1) / BLOCK_ROWS;
   }
   int64_t blocks() const { return segments * row_blocks; }
+  int64_t input_blocks() const {  // of an image
+    return ((c.size[2] + SEGMENT - 1) / SEGMENT) * ((c.size[1] + BLOCK_ROWS - 1) / BLOCK_ROWS);
+  }
 };
 
 template <class P>

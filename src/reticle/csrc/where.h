@@ -75,6 +75,13 @@ struct MatrixSums {
     of[d].add(s.k, s.i, below, s.padded());
   }
 
+  // Of a block that strips.h has summed, whose first row is `i`.
+  void add(const Strip::Slopes& sums, int64_t i) {
+    const double* axis[] = {sums.x, sums.y};
+    for (int r = 0; r < 2; r++)
+      of[r].total[0] = axis[r][0], of[r].along[2][0] = axis[r][1], of[r].along[1][0] = axis[r][2] + axis[r][0] * double(i);
+  }
+
   void write(const P& plan, int64_t j, double* matrix) const {
     const int d = plan.c.ndim;
     for (int r = 0; r < plan.c.rows; r++) of[r].add_to(plan, j, plan.c.rows > d ? 1 : plan.in[2 - r].half, matrix + r * (d + 1));

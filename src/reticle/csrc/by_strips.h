@@ -1,0 +1,125 @@
+// Which blocks do the kernels of strips.h take, and what is left to do? Images of any number of planes under affine matrices.
+#pragma once
+#include "direct.h"
+#include "strips.h"
+
+namespace reticle {
+namespace {
+
+template <class T, class P>
+constexpr bool has_strips() {
+  return P::S == 2 && sizeof(typename P::A) == sizeof(float);
+}
+
+// An image, or many planes, under an affine matrix, and padding that needs no more than the border.
+template <class P>
+bool is_strip(const P& plan, const Matrix& m) {
+  const Call& c = plan.c;
+  if (c.strips == nullptr || !c.is_matrix || !m.tame || m.divides || c.ndim != 2 || !is_common(plan, c.input.stride)) return false;
+  if (c.input.stride[4] != 1 || c.output.stride[4] != 1 || (c.padding != ZEROS && c.padding != BORDER)) return false;
+  const bool wide = c.strips->narrow || c.size[2] >= c.strips->columns;
+  const bool exact = c.size[1] < 1 << 24 && c.size[2] < 1 << 24;  // as whole numbers in single precision
+  return wide && exact && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
+}
+
+// The rows of a block whose first point, of the sample, is at `i`, `j`.
+template <class T, class P>
+Strip strip_of(const P& plan, const Matrix& m, int64_t b, int64_t i, int64_t j, int count) {
+  const Call& c = plan.c;
+  const int64_t *in = c.input.stride, *out = c.output.stride;
+  const auto line = [&](int a) {
+    const double *step = m.pixels.step[a], start = m.pixels.origin[a] + (step[1] * double(i) + step[2] * double(j));
+    return Strip::Line{start, step[2], step[1]};
+  };
+  Strip s = {};
+  s.from = (const T*)c.input.data + b * in[0], s.plane = in[1], s.down = in[3];
+  s.height = int32_t(c.size[1]), s.width = int32_t(c.size[2]);
+  s.to = (T*)c.output.data + b * out[0] + i * out[3] + j, s.plane_to = out[1], s.down_to = out[3];
+  s.channels = c.channels;
+  s.x = line(2), s.y = line(1);
+  s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.out[1] - i)), s.count = count;
+  s.border = c.padding == BORDER;
+  return s;
+}
+
+// --- the gradient of the input ---
+
+// Whether samples may go this way; each only if its matrix says so, too.
+template <class T, class P>
+bool may_gather(const P& plan) {
+  const Call& c = plan.c;
+  const Strips* strips = c.strips;
+  if (strips == nullptr || !c.is_matrix || c.ndim != 2 || c.padding != ZEROS || !is_common(plan, c.grad_input.stride)) return false;
+  if (c.channels < strips->least_channels) return false;
+  const bool shared = c.grad_input.stride[0] == 0 && c.batch > 1;  // one image served the whole batch
+  if (shared || c.grad_input.stride[4] != 1 || c.output.stride[4] != 1) return false;
+  const double span = double(c.out[1]) * std::fabs(double(c.output.stride[3]));
+  return (strips->narrow || c.out[2] >= strips->columns) && c.out[1] < 1 << 24 && c.out[2] < 1 << 24 && span < BEYOND;
+}
+
+// The block of input pixels that begins at `m`, `n`.
+template <class T, class P>
+Strip block_of_input(const P& plan, const Matrix& matrix, int64_t b, int64_t m, int64_t n) {
+  const Call& c = plan.c;
+  const int64_t *to = c.grad_input.stride, *out = c.output.stride;
+  const auto line = [&](int a, int64_t first) {
+    const double* step = matrix.pixels.step[a];
+    return Strip::Line{matrix.pixels.origin[a] - double(first), step[2], step[1]};
+  };
+  Strip s = {};
+  s.from = (const T*)c.output.data + b * out[0], s.plane = out[1], s.down = out[3];
+  s.height = int32_t(c.out[1]), s.width = int32_t(c.out[2]);
+  s.to = (T*)c.grad_input.data + b * to[0] + m * to[3] + n, s.plane_to = to[1], s.down_to = to[3];
+  s.channels = c.channels;
+  s.x = line(2, n), s.y = line(1, m);
+  s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.size[1] - m)), s.count = int32_t(std::min<int64_t>(SEGMENT, c.size[2] - n));
+  return s;
+}
+
+template <class T>
+bool can_gather(const Call& c, const Matrix& m) {
+  if (!m.tame || m.divides) return false;
+  Strip s = {};
+  s.x = {m.pixels.origin[2], m.pixels.step[2][2], m.pixels.step[2][1]},
+  s.y = {m.pixels.origin[1], m.pixels.step[1][2], m.pixels.step[1][1]};
+  s.height = int32_t(c.out[1]);
+  return c.strips->can_gather(s);
+}
+
+// One row of a block of the input, where the gradient that comes back is not finite: only the points whose window a pixel is in count for
+// it, but those even with a weight of 0.
+template <class T>
+RETICLE_APART void gather_carefully(const Strip& s, int m) {
+  const double inverse = 1 / (s.x.along * s.y.below - s.x.below * s.y.along);
+  const double rows = (std::fabs(s.x.along) + std::fabs(s.y.along)) * std::fabs(inverse);
+  const double columns = (std::fabs(s.x.below) + std::fabs(s.y.below)) * std::fabs(inverse);
+  const auto first = [](double at) { return int64_t(clamp(std::floor(at), 0.0, BEYOND)); };
+  for (int n = 0; n < s.count; n++) {
+    const double x = n - s.x.start, y = m - s.y.start;
+    const double row = (s.x.along * y - s.y.along * x) * inverse, column = (s.y.below * x - s.x.below * y) * inverse;
+    for (int64_t k = 0; k < s.channels; k++) {
+      const T* from = (const T*)s.from + k * s.plane;
+      float total = 0;
+      for (int64_t i = first(row - rows); i < s.height && double(i) <= row + rows + 1; i++)
+        for (int64_t j = first(column - columns); j < s.width && double(j) <= column + columns + 1; j++) {
+          const double dx = s.x.start + s.x.below * double(i) + s.x.along * double(j) - n;
+          const double dy = s.y.start + s.y.below * double(i) + s.y.along * double(j) - m;
+          if (dx >= -1 && dx < 1 && dy >= -1 && dy < 1)
+            total += widen(from[i * s.down + j]) * float((1 - std::fabs(dx)) * (1 - std::fabs(dy)));
+        }
+      narrow(total, ((T*)s.to)[k * s.plane_to + m * s.down_to + n]);
+    }
+  }
+}
+
+template <class T, class P>
+void gather_block_of_input(const P& plan, const Matrix& matrix, int64_t b, int64_t number) {
+  const int64_t across = (plan.c.size[2] + SEGMENT - 1) / SEGMENT;
+  const Strip s = block_of_input<T>(plan, matrix, b, number / across * BLOCK_ROWS, number % across * SEGMENT);
+  const uint32_t strange = plan.c.strips->gradient(plan.c.dtype, s);
+  for (int m = 0; strange >> m; m++)
+    if (strange >> m & 1) gather_carefully<T>(s, m);
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,124 @@
+// In which way is a block of the output computed? By strips, directly, or row by row; each leaves to the next what it cannot do.
+#pragma once
+#include "by_strips.h"
+#include "forward.h"
+
+namespace reticle {
+namespace {
+
+// For direct.h: the sums of K planes.
+template <int K, class T, class P>
+struct Sums {
+  Direct* done;
+
+  RETICLE_INLINE void row(int row, const Direct& answer) { done[row] = answer; }
+  RETICLE_INLINE void eight(const Planes<T, T>& planes, const Eight<2>& e, int p, int count, Seen& seen) {
+#pragma GCC unroll 4
+    for (int k = 0; k < K; k++) {
+      F8 l, m, left, right;
+      load_pairs(planes.from + k * planes.next, e.offset, l, m);
+      left = l * e.y.weight[0], right = m * e.y.weight[0];
+      load_pairs(planes.from + k * planes.next + planes.down, e.offset, l, m);
+      left += l * e.y.weight[1], right += m * e.y.weight[1];
+      const F8 answer = left * e.x.weight[0] + right * e.x.weight[1];
+      seen.check += answer * 0;
+      store_some(answer, planes.to + k * planes.next_to + p, count);
+    }
+  }
+  // Nearest: pixels as they are, and nothing of those outside.
+  RETICLE_INLINE void eight(const Planes<T, T>& planes, const Eight<1>& e, int p, int count, Seen&) {
+    const F8 weight = e.y.weight[0] * e.x.weight[0];
+    const bool some = any(weight == 0);
+    for (int k = 0; k < planes.count; k++) {
+      const T* from = planes.from + k * planes.next;
+      T* to = planes.to + k * planes.next_to + p;
+      for (int q = 0; q < count; q++) to[q] = from[e.offset[q]];
+      for (int q = 0; q < count && some; q++)
+        if (weight[q] == 0) to[q] = T{};
+    }
+  }
+};
+
+template <int K, class Where, class T, class P>
+RETICLE_APART void sum_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Direct* done) {
+  Sums<K, T, P> sums = {done};
+  walk_rows<Where>(plan, m, b, s, planes_of<T, T>(plan, b), sums);
+}
+
+template <class Where, class T, class P>
+void sum_rows_of(const P& plan, const Matrix& m, int64_t b, const Start& s, Direct* done) {
+  if constexpr (P::S == 1)
+    sum_rows<0, Where, T>(plan, m, b, s, done);
+  else
+    with_channels<T>(plan.c.channels, [&](auto k) { sum_rows<k.value, Where, T>(plan, m, b, s, done); });
+}
+
+// A block in one go, but for rows that want more.
+template <class T, class P>
+void forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+  const Call& c = plan.c;
+  Direct done[BLOCK_ROWS];
+  at_row(plan, number, 0, s);
+  if (c.is_matrix)
+    sum_rows_of<RowsByMatrix, T>(plan, m, b, {s.i, s.j, s.count}, done);
+  else
+    sum_rows_of<RowsOfGrid, T>(plan, m, b, {s.i, s.j, s.count}, done);
+  const T* u = (const T*)c.input.data + b * c.input.stride[0];
+  T* v = (T*)c.output.data + b * c.output.stride[0];
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+    if (!done[row].valid) {
+      read_block(plan, m, b, number, row, row + 1, s, block);
+      forward_rows<T>(plan, m, b, number, row, rows, s, block);
+    } else if (done[row].edge && (!done[row].finite || c.padding == CONSTANT)) {
+      find_places(plan, m, b, s);
+      finish(plan, done[row].finite, s, u, v + s.i * c.output.stride[3] + s.j);
+    }
+  }
+}
+
+// False: not a block for strips.h.
+template <class T, class P>
+bool forward_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+  if (!is_strip(plan, m)) return false;
+  at_row(plan, number, 0, s);
+  const uint32_t strange = plan.c.strips->forward(plan.c.dtype, strip_of<T>(plan, m, b, s.i, s.j, s.count));
+  for (int row = 0; strange >> row; row++) {
+    if (!(strange >> row & 1)) continue;
+    read_block(plan, m, b, number, row, row + 1, s, block);
+    forward_rows<T>(plan, m, b, number, row, rows, s, block);
+  }
+  return true;
+}
+
+template <class T, class P>
+void forward_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+  if constexpr (has_strips<T, P>())
+    if (forward_by_strips<T>(plan, m, b, number, rows, s, block)) return;
+  if constexpr (has_direct<T, P>())
+    if (is_direct<T>(plan, m, number)) return forward_directly<T>(plan, m, b, number, rows, s, block);
+  const int together = reads_once(plan) ? 1 : BLOCK_ROWS;  // what is read once need not wait: it stays in the nearest cache
+  for (int first = 0; first < BLOCK_ROWS; first += together) {
+    read_block(plan, m, b, number, first, first + together, s, block);
+    forward_rows<T>(plan, m, b, number, first, rows, s, block);
+  }
+}
+
+template <class T, class P>
+void forward(const P& plan, const Threads& threads) {
+  auto task = [](void* context, int64_t begin, int64_t end) {
+    const P& plan = *(const P*)context;
+    const Rows rows = make_rows(plan, plan.c.input.stride);
+    Segment<P> s;
+    Block<P> block;
+    Matrix m;
+    for (int64_t n = begin; n < end; n++) {
+      const int64_t b = n / plan.blocks(), number = n % plan.blocks();
+      if (n == begin || number == 0) m = read_matrix(plan.c, b, plan.in, plan.out);
+      forward_block<T>(plan, m, b, number, rows, s, block);
+    }
+  };
+  threads.run(plan.c.batch * plan.blocks(), task, (void*)&plan);
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,150 @@
+// How do points pick pixels from a register? Vectors whose halves stand for the left and the right pixels of as many points: of four
+// points among eight pixels in a row with AVX2, of eight among sixteen with AVX-512.
+#pragma once
+#include <immintrin.h>
+
+#include "simd.h"
+
+namespace reticle {
+namespace {
+
+#if defined(__AVX512F__)
+
+typedef float F16 __attribute__((vector_size(64)));
+typedef int32_t I16 __attribute__((vector_size(64)));
+
+struct Lanes {
+  using V = F16;
+  using I = I16;
+  using Half = F8;
+  using D = D8;
+  static constexpr int points = 8, columns = 16, together = 8, least_channels = 1;
+  static constexpr bool narrow = true;
+  static constexpr V counts() { return V{0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7}; }
+  static constexpr V right() { return V{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}; }
+
+  // The pixels of a row; of narrow images none beyond its end.
+  template <bool narrow>
+  struct Reach {
+    __mmask16 there;
+
+    explicit Reach(int32_t width) : there(__mmask16(narrow ? (1u << width) - 1 : 0xffff)) {}
+    RETICLE_INLINE V read(const float* p) const { return narrow ? (V)_mm512_maskz_loadu_ps(there, p) : reticle::read<V>(p); }
+    RETICLE_INLINE V read(const BFloat16* p) const {
+      return (V)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, p)), 16);
+    }
+    RETICLE_INLINE V read(const uint8_t* p) const { return (V)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, p))); }
+    RETICLE_INLINE V read(const reticle::Half* p) const { return (V)_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(there, p)); }
+  };
+  // Which pixel of a row each lane picks; 0 in place of those that are not in it.
+  struct Picker {
+    __m512i index;
+    __mmask16 inside;
+
+    RETICLE_INLINE explicit Picker(I i) : index((__m512i)i), inside(_mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns))) {}
+    RETICLE_INLINE V pick(V row) const { return (V)_mm512_maskz_permutexvar_ps(inside, index, (__m512)row); }
+  };
+  static RETICLE_INLINE V floor(V v) { return (V)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+  static RETICLE_INLINE V pick(V row, I index) { return (V)_mm512_permutexvar_ps((__m512i)index, (__m512)row); }
+  // 0 in place of what belongs to a pixel that is not in the row.
+  static RETICLE_INLINE V inside(I index, V v) {
+    return (V)_mm512_maskz_mov_ps(_mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns)), (__m512)v);
+  }
+  static RETICLE_INLINE D floor(D v) { return (D)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+  static RETICLE_INLINE D smaller(D a, D b) { return (D)_mm512_min_pd((__m512d)a, (__m512d)b); }
+  static RETICLE_INLINE D larger(D a, D b) { return (D)_mm512_max_pd((__m512d)a, (__m512d)b); }
+  static RETICLE_INLINE V smaller(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+  static RETICLE_INLINE V larger(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
+  // A tent of height 1 around 0.
+  static RETICLE_INLINE V tent(V v) {
+    constexpr int smaller_size = 2 << 2 | 2;
+    const __m512 one = _mm512_set1_ps(1);
+    return (V)_mm512_sub_ps(one, _mm512_range_ps((__m512)v, one, smaller_size));
+  }
+  static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) {
+    return (V)_mm512_mask_mov_ps((__m512)otherwise, _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ), (__m512)then);
+  }
+  static constexpr D ordinals() { return D{0, 1, 2, 3, 4, 5, 6, 7}; }
+  template <class T>
+  static RETICLE_INLINE Half load_half(const T* p) {
+    return load(p);
+  }
+  static RETICLE_INLINE V both(Half v) { return (V)_mm512_broadcast_f32x8((__m256)v); }
+  static RETICLE_INLINE Half halves(V v) { return (Half)_mm512_castps512_ps256((__m512)v) + (Half)_mm512_extractf32x8_ps((__m512)v, 1); }
+};
+
+#else
+
+struct Lanes {
+  using V = F8;
+  using I = I8;
+  using Half = F4;
+  using D = D4;
+  static constexpr int points = 4, columns = 8, together = 4, least_channels = 2;
+  static constexpr bool narrow = false;
+  static constexpr V counts() { return V{0, 1, 2, 3, 0, 1, 2, 3}; }
+  static constexpr V right() { return V{0, 0, 0, 0, 1, 1, 1, 1}; }
+
+  template <bool>
+  struct Reach {
+    explicit Reach(int32_t) {}
+    template <class T>
+    RETICLE_INLINE V read(const T* p) const {
+      return load(p);
+    }
+  };
+  struct Picker {
+    __m256i index;
+    V inside;
+    bool all_inside;
+
+    RETICLE_INLINE explicit Picker(I i) : index((__m256i)i), inside((V)((U8)i < uint32_t(columns))), all_inside(all((I)inside)) {}
+    RETICLE_INLINE V pick(V row) const {
+      const V v = (V)_mm256_permutevar8x32_ps((__m256)row, index);
+      return all_inside ? v : (V)_mm256_and_ps((__m256)v, (__m256)inside);
+    }
+  };
+  static RETICLE_INLINE V floor(V v) { return floor_of(v); }
+  static RETICLE_INLINE V pick(V row, I index) { return (V)_mm256_permutevar8x32_ps((__m256)row, (__m256i)index); }
+  static RETICLE_INLINE V inside(I index, V v) { return (V)((I)((U8)index < uint32_t(columns)) & (I)v); }
+  static RETICLE_INLINE D floor(D v) { return (D)_mm256_floor_pd((__m256d)v); }
+  static RETICLE_INLINE D smaller(D a, D b) { return (D)_mm256_min_pd((__m256d)a, (__m256d)b); }
+  static RETICLE_INLINE D larger(D a, D b) { return (D)_mm256_max_pd((__m256d)a, (__m256d)b); }
+  static RETICLE_INLINE V smaller(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
+  static RETICLE_INLINE V larger(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
+  static RETICLE_INLINE V tent(V v) {
+    const __m256 one = _mm256_set1_ps(1), size = _mm256_andnot_ps(_mm256_set1_ps(-0.f), (__m256)v);
+    return (V)_mm256_sub_ps(one, _mm256_min_ps(size, one));
+  }
+  static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) { return a == b ? then : otherwise; }
+  static constexpr D ordinals() { return D{0, 1, 2, 3}; }
+  template <class T>
+  static RETICLE_INLINE Half load_half(const T* p) {
+    return load_four(p);
+  }
+  static RETICLE_INLINE V both(Half v) { return (V)_mm256_broadcast_ps((const __m128*)&v); }
+  static RETICLE_INLINE Half halves(V v) { return (Half)_mm256_castps256_ps128((__m256)v) + (Half)_mm256_extractf128_ps((__m256)v, 1); }
+};
+
+#endif
+
+template <class T>
+RETICLE_INLINE void store(F4 v, T* p) {
+  store_four(v, p);
+}
+
+template <class T>
+RETICLE_APART Lanes::Half load_first(const T* p, int n) {
+  Lanes::Half v = {};
+  for (int k = 0; k < n; k++) v[k] = widen(p[k]);
+  return v;
+}
+
+// The first `n` numbers. Apart: a vector that is asked for its lanes one by one lies in memory.
+template <class T>
+RETICLE_APART void store_first(Lanes::Half v, T* p, int n) {
+  for (int k = 0; k < n; k++) narrow(v[k], p[k]);
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,92 @@
+// Where do the neighbouring points of a strip read? Pieces of its rows, and for each the rectangle of the image that holds all their pixels.
+#pragma once
+#include <algorithm>
+#include <cmath>
+
+#include "lanes.h"
+#include "strips.h"
+
+namespace reticle {
+namespace {
+
+constexpr int STRIP_ROWS = 16, STRIP_POINTS = 64;  // at most, of a block
+constexpr double FAR = 64;                         // pixels from a rectangle, and farther than any point of a piece is from another
+
+// Where the points of a piece lie in its rectangle.
+struct Points {
+  Lanes::V x, y;
+};
+
+// The rectangles of a block: a piece is as many points as a vector has.
+struct Pieces {
+  static constexpr int room = STRIP_POINTS / Lanes::points;
+  using D = Lanes::D;
+  static constexpr int lanes = sizeof(D) / sizeof(double);
+
+  int32_t a_row, height;                        // pieces of a row of points, rows of a rectangle
+  int32_t point[room];                          // the first of each piece of a row; the last may hold some of the piece before, again
+  alignas(64) int32_t first[STRIP_ROWS][room];  // pixel of each rectangle
+  // Pixels of the image on these sides of it.
+  alignas(64) float left[STRIP_ROWS][room], above[STRIP_ROWS][room];
+  Lanes::V step_x, step_y;                                     // of the points of a piece, from its first
+  alignas(64) float x[STRIP_ROWS][room], y[STRIP_ROWS][room];  // of that one, in the rectangle
+
+  explicit Pieces(const Strip& s) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {
+    constexpr int last = Lanes::points - 1;
+    a_row = (s.count + last) / Lanes::points;
+    height = std::min(s.height, int32_t(std::ceil(last * std::fabs(s.y.along) + 0.001)) + 2);
+    alignas(64) double points[room];
+    for (int k = 0; k < room; k++) points[k] = point[k] = std::max(std::min(k * Lanes::points, s.count - Lanes::points), 0);
+    for (int i = 0; i < s.rows; i++)
+      for (int k = 0; k < a_row; k += lanes) {
+        const D j = read<D>(points + k);
+        const D column = place(s.x, i, j, std::max(0, s.width - Lanes::columns), &x[i][k], &left[i][k]);
+        const D row = place(s.y, i, j, s.height - height, &y[i][k], &above[i][k]);
+        const auto offset = __builtin_convertvector(row * double(s.down) + column, Whole);
+        std::memcpy(&first[i][k], &offset, sizeof offset);
+      }
+  }
+  // Where they would be if nothing held them back at the borders.
+  RETICLE_INLINE Points free(int i, int n) const { return {step_x + x[i][n], step_y + y[i][n]}; }
+  RETICLE_INLINE Points at(const Strip& s, int i, int n) const {
+    const Points p = free(i, n);
+    if (!s.border) return p;
+    return {within(p.x, left[i][n], s.width), within(p.y, above[i][n], s.height)};
+  }
+
+ private:
+  typedef int32_t Whole __attribute__((vector_size(lanes * 4)));
+  typedef float Single __attribute__((vector_size(lanes * 4)));
+
+  static RETICLE_INLINE Lanes::V within(Lanes::V v, float before, int32_t size) {
+    return Lanes::smaller(Lanes::larger(v, Lanes::V{} - before), Lanes::V{} + (float(size - 1) - before));
+  }
+  // Along one axis, of the pieces that begin at points `j` of row `i`: where their rectangles begin, at `most`.
+  static RETICLE_INLINE D place(const Strip::Line& line, int i, D j, double most, float* to, float* before) {
+    constexpr int last = Lanes::points - 1;
+    const D zero = {}, at = j * line.along + (line.start + line.below * i);
+    const D first = Lanes::larger(Lanes::smaller(Lanes::floor(at + std::min(0.0, last * line.along)), zero + most), zero);
+    const D inside = Lanes::larger(Lanes::smaller(at - first, zero + FAR), zero - FAR);
+    const Single point = __builtin_convertvector(inside, Single), side = __builtin_convertvector(first, Single);
+    std::memcpy(to, &point, sizeof point);
+    std::memcpy(before, &side, sizeof side);
+    return first;
+  }
+};
+
+// Calls f with so many channels as a constant, group by group, and the number of those before.
+template <class F>
+RETICLE_INLINE void in_groups(int64_t channels, F f) {
+  int64_t done = 0;
+  const auto some = [&](auto number) {
+    for (; channels - done >= number.value; done += number.value) f(number, done);
+  };
+  some(std::integral_constant<int, Lanes::together>());
+  if constexpr (Lanes::together > 4) some(std::integral_constant<int, 4>());
+  some(std::integral_constant<int, 3>());
+  some(std::integral_constant<int, 2>());
+  some(std::integral_constant<int, 1>());
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,119 @@
+// How does the output change with the matrix? As in strip_forward.h, but with the slopes of the weights, against the gradient of the output;
+// what is known of the points is summed at once.
+#pragma once
+#include "strip_pieces.h"
+
+namespace reticle {
+namespace {
+
+// Sums over points of what is known of one coordinate, times 1 and times the point's number along x and y; lane by lane, each pixel of a
+// point for itself. In double: they are long, and their terms cancel.
+struct LaneSums {
+  typedef double Wide __attribute__((vector_size(2 * sizeof(Lanes::V))));
+  Wide all = {}, along_x = {}, along_y = {};
+
+  RETICLE_INLINE void add(Lanes::V row, Lanes::V row_along_x, double i) {
+    const Wide sum = __builtin_convertvector(row, Wide);
+    all += sum, along_y += sum * i;
+    along_x += __builtin_convertvector(row_along_x, Wide);
+  }
+  // The sums of all lanes, those of left pixels times `sign`.
+  void write(double sign, double* to) const {
+    const Wide* parts[] = {&all, &along_x, &along_y};
+    for (int m = 0; m < 3; m++) {
+      to[m] = 0;
+      for (int k = 0; k < Lanes::points; k++) to[m] += (*parts[m])[k] * sign + (*parts[m])[Lanes::points + k];
+    }
+  }
+};
+
+// The gradients of a piece's points, for both of their pixels; 0 for the `again` first ones, which the piece before has had.
+template <class T>
+RETICLE_INLINE Lanes::V gradients(const T* p, int count, Lanes::V lane, float again) {
+  const Lanes::V g = Lanes::both(__builtin_expect(count >= Lanes::points, 1) ? Lanes::load_half(p) : load_first(p, count));
+  return again > 0 ? (lane >= again ? g : Lanes::V{}) : g;
+}
+
+// K planes of piece `n` of row `i`: sums over planes and pixels of slope of the weight times pixel times gradient, for x without its sign.
+template <int K, int R, bool narrow, class T>
+RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces& pieces, int i, int n, const T* from,
+                                    const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
+  using V = Lanes::V;
+  const V one = V{} + 1, zero = {};
+  const Points at = pieces.at(s, i, n), free = pieces.free(i, n);
+  const V whole = Lanes::floor(at.x), f = at.x - whole, right = Lanes::right();
+  const V column_weight = f * (right + right - one) + (one - right);
+  const Lanes::Picker picker(__builtin_convertvector(whole + right, Lanes::I));
+  from += pieces.first[i][n];
+  V y = at.y, row = Lanes::floor(at.y);
+  along_x = along_y = zero;
+  const int height = R ? R : pieces.height;
+#pragma GCC unroll 8
+  for (int r = 0; r < height; r++, from += s.down, y -= one, row -= one) {
+    V pixel = picker.pick(reach.read(from)) * g[0];
+#pragma GCC unroll 8
+    for (int k = 1; k < K; k++) pixel += picker.pick(reach.read(from + k * s.plane)) * g[k];
+    along_x += pixel * Lanes::tent(y);
+    along_y += pixel * Lanes::where_equal(row, zero, -one, Lanes::where_equal(row, -one, one, zero));
+  }
+  along_y *= column_weight;
+  if (!s.border) return;
+  // the nearest pixel does not change with the place outside
+  const auto within = [](V at, float before, int32_t end, V v) { return at >= -before ? (at < float(end) - before ? v : V{}) : V{}; };
+  along_x = within(free.x, pieces.left[i][n], s.width - 1, along_x);
+  along_y = within(free.y, pieces.above[i][n], s.height - 1, along_y);
+}
+
+template <int K, int R, bool narrow, class T>
+RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces& pieces, const T* from, const T* gradient, LaneSums& x, LaneSums& y) {
+  using V = Lanes::V;
+  const Strip s = given;
+  const Lanes::Reach<narrow> reach(s.width);
+  for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
+    V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
+    for (int n = 0; n < pieces.a_row; n++) {
+      const int p = pieces.point[n];
+      const float again = float(n * Lanes::points - p);
+      V g[K], along_x, along_y;
+#pragma GCC unroll 8
+      for (int k = 0; k < K; k++) g[k] = gradients(gradient + k * s.plane_to + p, s.count, Lanes::counts(), again);
+      slopes_of_piece<K, R>(s, reach, pieces, i, n, from, g, along_x, along_y);
+      const V j = Lanes::counts() + float(p);
+      row_x += along_x, row_x_moved += along_x * j;
+      row_y += along_y, row_y_moved += along_y * j;
+    }
+    x.add(row_x, row_x_moved, i);
+    y.add(row_y, row_y_moved, i);
+  }
+}
+
+template <int R, bool narrow, class T>
+bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) {
+  LaneSums x, y;
+  in_groups(s.channels, [&](auto number, int64_t k) {
+    slopes_of_planes<number.value, R, narrow>(s, pieces, (const T*)s.from + k * s.plane, (const T*)s.to + k * s.plane_to, x, y);
+  });
+  x.write(-1, sums.x), y.write(1, sums.y);
+  double check = 0;
+  for (int m = 0; m < 3; m++) check += (sums.x[m] + sums.y[m]) * 0;
+  return check == 0;
+}
+
+template <class T, bool narrow>
+bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
+  const Pieces pieces(s);
+  if (sizeof(T) == sizeof(float) && pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
+  if (sizeof(T) == sizeof(float) && pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);
+  return slopes_of_strip<0, narrow, T>(s, pieces, sums);
+}
+
+// False: something is not finite, and what was written does not count.
+template <class T>
+bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
+  if constexpr (Lanes::narrow)
+    if (s.width < Lanes::columns) return slopes_of_strip<T, true>(s, sums);
+  return slopes_of_strip<T, false>(s, sums);
+}
+
+}  // namespace
+}  // namespace reticle

@@ -1,0 +1,45 @@
+// A block of output pixels of an image under an affine map, bilinear: what the kernels of strip_kernels.h are asked.
+#pragma once
+#include "sampler.h"
+
+namespace reticle {
+
+struct Strip {
+  // The input: the first pixel of its first plane, numbers to the next plane and to the next row, whose pixels lie side by side.
+  const void* from;
+  int64_t plane, down;
+  int32_t height, width;
+  // The output: the block's first pixel in the first plane. Written forward; backward the gradient that is read.
+  void* to;
+  int64_t plane_to, down_to;
+  int64_t channels;
+  // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
+  struct Line {
+    double start, along, below;
+  } x, y;
+  int32_t rows, count;  // of points; count > 0
+  bool border;          // what lies outside is the nearest pixel, else 0
+
+  // Sums over the points of what is known of x and of y, times 1 and times the point's number along the row and along the column.
+  struct Slopes {
+    double x[3], y[3];
+  };
+};
+
+struct Strips {
+  int32_t points, columns;  // that many neighbouring points read that many neighbouring pixels of a row at once
+  bool narrow;              // images may have fewer columns
+  int32_t least_channels;   // for which the gradient of the input is quicker gathered than scattered
+  // Bit n of the answer: row n holds what is not finite, perhaps by a weight of 0 that is not its own.
+  uint32_t (*forward)(DType, const Strip&);
+  // How the output, times its gradient, changes with the place of its points. False: it is not finite, perhaps for the same reason.
+  bool (*slopes)(DType, const Strip&, Strip::Slopes&);
+  // The gradient of the input. Here `from` is the gradient of the output, all of it, `to` that of a block of the input's pixels; x and y
+  // say where the output's first point lies, counted from the block's first pixel. Not for `border`.
+  bool (*can_gather)(const Strip&);
+  uint32_t (*gradient)(DType, const Strip&);
+};
+
+extern const Strips avx2_strips, avx512_strips;
+
+}  // namespace reticle

@@ -1,0 +1,131 @@
+"""What the compiled sampler does with points that are neighbours: pixels picked from rows, gradients gathered. Against the reference."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from reticle import warp
+from reticle.grid import source_grid
+from reticle.sampling import native
+
+pytestmark = pytest.mark.skipif(native.WHY_NOT is not None, reason=f"native {native.WHY_NOT}")
+# pixels of input and output: narrower than a vector, as wide, with a rest, several blocks
+SHAPES = [((5, 7), (6, 5)), ((9, 8), (8, 16)), ((40, 37), (19, 42)), ((20, 150), (35, 70))]
+# that a matrix turns by, in degrees, and enlarges by: the last of each leave the usual ways
+TURNS, SCALES = (0, 8, 45, 90, 170), (0.2, 0.6, 0.9, 1.0, 1.3, 2.5)
+
+
+def matrices(scale, degrees, *, batch=2, shift=0.137):
+    """Matrices of which each further one is turned a little more, and mirrored."""
+    angle = math.radians(degrees) + torch.arange(batch, dtype=torch.float64) * 0.1
+    cos, sin, there = scale * angle.cos(), scale * angle.sin(), torch.full((batch,), shift, dtype=torch.float64)
+    mirror = (-1.0) ** torch.arange(batch, dtype=torch.float64)
+    return torch.stack([cos * mirror, -sin, there, sin * mirror, cos, -there], 1).unflatten(1, (2, 3))
+
+
+def results(image, matrix, out, grad, **how):
+    """The output, and the gradients of image and matrix."""
+    image, matrix = image.clone().requires_grad_(), matrix.clone().requires_grad_()
+    y = warp(image, matrix, out, **how)
+    return y.detach(), *torch.autograd.grad(y, (image, matrix), grad)
+
+
+def away_from_centres(matrix, size, out):
+    """1 at each point that does not lie at a pixel's centre along an axis, where slopes are one-sided and rounding takes either."""
+    half = torch.tensor([size[1], size[0]], dtype=torch.float64) / 2
+    pixel = (source_grid(matrix.float().double(), out, align_corners=False) + 1) * half - 0.5
+    return ((pixel - pixel.round()).abs() > 1e-3).all(-1)[:, None].float()
+
+
+def assert_as_reference(image, matrix, out, *, tol=2e-5, **how):
+    grad = torch.rand(max(len(image), len(matrix)), image.shape[1], *out) * away_from_centres(matrix, image.shape[2:], out)
+    grad = grad.to(image.dtype)
+    got = results(image, matrix.float(), out, grad, backend="native", **how)
+    want = results(image.double(), matrix.float().double(), out, grad.double(), backend="reference", **how)
+    for name, a, b in zip(("output", "gradient of input", "gradient of matrix"), got, want, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=tol, atol=tol * float(b.abs().amax()), msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+@pytest.mark.parametrize(("size", "out"), SHAPES, ids=str)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7, 8, 21])
+def test_images_turned_and_enlarged(channels, size, out, padding_mode):
+    image = torch.rand(2, channels, *size)
+    for degrees in TURNS:
+        for scale in SCALES:
+            assert_as_reference(image, matrices(scale, degrees), out, padding_mode=padding_mode)
+
+
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 2e-3), (torch.bfloat16, 1.6e-2)], ids=str)
+@pytest.mark.parametrize(("size", "out"), SHAPES, ids=str)
+def test_16_bits(dtype, tol, size, out):
+    for channels in (1, 3, 8):
+        image = torch.rand(2, channels, *size).to(dtype)
+        for degrees in (0, 30):
+            assert_as_reference(image, matrices(0.9, degrees), out, tol=tol)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 9])
+def test_bytes_are_rounded_once(channels):
+    image = torch.randint(0, 256, (2, channels, 40, 37), dtype=torch.uint8)
+    matrix = matrices(0.9, 20)
+    got = warp(image, matrix.float(), (33, 41), backend="native").double()
+    want = warp(image.double(), matrix.float().double(), (33, 41), backend="reference")
+    assert (got - want).abs().max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_the_identity_moves_nothing_not_even_a_gradient(align_corners):
+    image, identity = torch.randn(2, 3, 33, 47), torch.eye(2, 3).repeat(2, 1, 1)
+    y, grad_image, _ = results(image, identity, (33, 47), image, backend="native", align_corners=align_corners)
+    assert torch.equal(y, image)
+    assert torch.equal(grad_image, image)
+
+
+@pytest.mark.parametrize("degrees", [0, 25])
+def test_one_image_under_many_matrices_and_many_under_one(degrees):
+    assert_as_reference(torch.rand(1, 3, 21, 30), matrices(0.9, degrees, batch=5), (18, 25))
+    assert_as_reference(torch.rand(5, 3, 21, 30), matrices(0.9, degrees, batch=1), (18, 25))
+
+
+def test_a_window_far_outside_leaves_no_gradient():
+    matrix = matrices(0.5, 10)
+    matrix[:, :, 2] = torch.tensor([[50.0, 0.0], [0.0, -1e6]])
+    image = torch.rand(2, 3, 40, 50)
+    y, *grads = results(image, matrix.float(), (40, 50), torch.ones(2, 3, 40, 50), backend="native")
+    assert not y.any() and not any(g.any() for g in grads)
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("degrees", [0, 25])
+def test_what_is_not_finite_reaches_only_the_pixels_it_belongs_to(degrees, bad):
+    """One pixel of the image, and one number of the gradient, spoil what they touch and nothing that shares a load with them."""
+    image, matrix = torch.rand(1, 2, 40, 50), matrices(0.9, degrees, batch=1).float()
+    grad = torch.rand(1, 2, 40, 50)
+    image[0, 1, 17, 21] = bad
+    grad[0, 0, 12, 30] = bad
+    got = results(image, matrix, (40, 50), grad, backend="native")[:2]
+    want = results(image.double(), matrix.double(), (40, 50), grad.double(), backend="reference")[:2]
+    for a, b in zip(got, want, strict=True):
+        assert torch.equal(a.isfinite(), b.isfinite())
+        assert 0 < (~a.isfinite()).sum() <= 16
+        torch.testing.assert_close(a[a.isfinite()].double(), b[b.isfinite()], rtol=1e-4, atol=1e-5)
+
+
+def test_a_part_of_an_image_is_read_in_place():
+    whole = torch.rand(3, 5, 60, 70)
+    for part in (whole[:, 1:4, 10:50, 20:61], whole[:, ::2, ::3], whole[1:2].expand(4, -1, -1, -1)):
+        assert_as_reference(part, matrices(0.9, 12, batch=len(part)), (30, 40))
+
+
+@pytest.mark.skipif(native.WHY_NOT is not None or native.instruction_set() != "avx512", reason="no vectors of sixteen numbers here")
+@pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
+def test_with_vectors_of_eight_numbers_all_of_this_holds():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", str(Path(__file__))]
+    done = subprocess.run(command, env={**os.environ, "RETICLE_ISA": "avx2"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
