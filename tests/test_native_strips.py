@@ -61,6 +61,13 @@ def test_images_turned_and_enlarged(channels, size, out, padding_mode):
             assert_as_reference(image, matrices(scale, degrees), out, padding_mode=padding_mode)
 
 
+@pytest.mark.parametrize("scale", [0.7499, 0.75, 0.7501])
+def test_quarter_turns_with_as_many_rows_around_a_pixel_as_are_gathered_at_most(scale):
+    matrix = torch.tensor([[[0.0, -scale, 0.011], [scale, 0.0, 0.013]]], dtype=torch.float64)
+    for channels in (1, 5):
+        assert_as_reference(torch.rand(1, channels, 40, 40), matrix, (40, 40))
+
+
 @pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 2e-3), (torch.bfloat16, 1.6e-2)], ids=str)
 @pytest.mark.parametrize(("size", "out"), SHAPES, ids=str)
 def test_16_bits(dtype, tol, size, out):

@@ -6,6 +6,8 @@
 namespace reticle {
 namespace {
 
+static_assert(BLOCK_ROWS <= STRIP_ROWS && SEGMENT <= STRIP_POINTS, "a block is a strip");
+
 template <class T, class P>
 constexpr bool has_strips() {
   return P::S == 2 && sizeof(typename P::A) == sizeof(float);

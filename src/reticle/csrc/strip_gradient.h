@@ -4,12 +4,15 @@
 //   gradient[m][n] = sum over output points (i, j) with |x - n| < 1 and |y - m| < 1 of tent(x - n) * tent(y - m) * gradient of (i, j)
 //
 // In a row i of the output these points follow one another: from where the steeper of x and y along the row comes nearer than 1, to where it
-// has gone by. Neighbouring pixels pick theirs from one load of the row, two at a time: even ones in one half of a vector, odd ones in the other.
+// has gone by. Neighbouring pixels pick theirs from one load of the row, two at a time: one half of a vector has the first of each pixel's
+// points, the other the second.
 #pragma once
 #include "strip_pieces.h"
 
 namespace reticle {
 namespace {
+
+constexpr int ROWS_AROUND = 12, POINTS_AROUND = 4;  // at most: rows around a piece, points of a row around one pixel
 
 // An affine map and its inverse, as far as the points around a pixel want them.
 struct Around {
@@ -28,11 +31,11 @@ struct Around {
     by_x = std::fabs(ax) >= std::fabs(ay);
     steep = by_x ? ax : ay;
     constexpr int last = Lanes::points - 1;
-    const double rows = 2 * reach_rows + last * std::fabs(rows_along_x), points = 2 / std::fabs(steep);
+    const double rows = std::ceil(2 * reach_rows + last * std::fabs(rows_along_x) + 0.001), points = 2 / std::fabs(steep);
     const double columns = std::ceil(points) + (by_x ? last / std::fabs(steep) : 0);
-    few = rows <= 12 && points <= 4 && columns <= Lanes::columns;  // not of a matrix without an inverse, either
+    few = rows <= ROWS_AROUND && points <= POINTS_AROUND && columns <= Lanes::columns;  // not of a matrix without an inverse, either
     if (!few) return;
-    height = int(std::min<double>(std::ceil(rows + 0.001), s.height)), pairs = int(std::ceil(points / 2));
+    height = int(std::min<double>(rows, s.height)), pairs = int(std::ceil(points / 2));
   }
 };
 
@@ -48,8 +51,6 @@ struct Places {
     other_at = right * other - (a.by_x ? zero : count);
   }
 };
-
-constexpr int ROWS_AROUND = 12, PAIRS_AROUND = 2;  // at most
 
 // The rows of the output around each piece of one row of pixels.
 struct RowsAround {

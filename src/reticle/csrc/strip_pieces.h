@@ -9,8 +9,7 @@
 namespace reticle {
 namespace {
 
-constexpr int STRIP_ROWS = 16, STRIP_POINTS = 64;  // at most, of a block
-constexpr double FAR = 64;                         // pixels from a rectangle, and farther than any point of a piece is from another
+constexpr double FAR = 64;  // pixels from a rectangle, and farther than any point of a piece is from another
 
 // Where the points of a piece lie in its rectangle.
 struct Points {

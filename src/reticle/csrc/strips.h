@@ -4,6 +4,8 @@
 
 namespace reticle {
 
+constexpr int STRIP_ROWS = 16, STRIP_POINTS = 64;  // at most, of a block
+
 struct Strip {
   // The input: the first pixel of its first plane, numbers to the next plane and to the next row, whose pixels lie side by side.
   const void* from;
@@ -17,7 +19,7 @@ struct Strip {
   struct Line {
     double start, along, below;
   } x, y;
-  int32_t rows, count;  // of points; count > 0
+  int32_t rows, count;  // of points, up to STRIP_ROWS and STRIP_POINTS, at least 1
   bool border;          // what lies outside is the nearest pixel, else 0
 
   // Sums over the points of what is known of x and of y, times 1 and times the point's number along the row and along the column.
