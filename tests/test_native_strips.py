@@ -124,6 +124,55 @@ def test_what_is_not_finite_reaches_only_the_pixels_it_belongs_to(degrees, bad):
         torch.testing.assert_close(a[a.isfinite()].double(), b[b.isfinite()], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("entry", "shift"), [(-1.0, 0.0), (-0.5, 0.0), (-0.75, 0.0), (1.0, -0.05), (1.0, -0.025)])
+def test_slopes_lose_no_pixel_to_rounding(entry, shift):
+    """On a ramp every slope is 1, wherever rounding puts a point; one of a pixel that was lost would be as large as the pixel."""
+    matrix = torch.tensor([[[entry, 0.0, shift], [0.0, 1.0, 0.0]]])
+    for width in range(8, 48):
+        ramp = (torch.arange(width) + 1.0).expand(1, 1, 8, width)
+        outs = range(8, 48) if shift == 0 else [width // 2]
+        for out in outs:
+            x = (source_grid(matrix.double(), (8, out), align_corners=False)[..., 0] + 1) * width / 2 - 0.5
+            grad = ((x > 0.5) & (x < width - 1.5)).float()[:, None]  # away from where the image ends
+            theta = matrix.clone().requires_grad_()
+            warp(ramp, theta, (8, out), backend="native").backward(grad)
+            assert abs(float(theta.grad[0, 0, 2]) - float(grad.sum()) * width / 2) < 1e-3 * (1 + float(grad.sum()) * width)
+
+
+@pytest.mark.parametrize(("width", "out"), [(1000, 20), (5000, 33), (100_003, 32)])
+def test_strong_reductions_keep_their_gradients(width, out):
+    image, grad = torch.rand(1, 1, 16, width), torch.rand(1, 1, 16, out)
+    identity = torch.eye(2, 3)[None]
+    got = results(image, identity, (16, out), grad, backend="native")[1]
+    want = results(image.double(), identity.double(), (16, out), grad.double(), backend="reference")[1]
+    # the distance between two single-precision numbers at the image's end, in pixels, is what a place may be off by
+    torch.testing.assert_close(got.double(), want, rtol=0, atol=2e-5 + 2e-7 * width)
+
+
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+@pytest.mark.parametrize("at", [(5, 5), (15, 63), (16, 64), (0, 0), (39, 79)])
+def test_a_gradient_that_is_nan_reaches_all_four_pixels_of_its_window(at, mirror):
+    """Also those of weight 0, in whichever row, piece or block they are."""
+    identity = torch.eye(2, 3)[None] * mirror
+    grad = torch.rand(1, 2, 40, 80)
+    grad[0, 1, at[0], at[1]] = math.nan
+    image = torch.rand(1, 2, 40, 80)
+    got = results(image, identity, (40, 80), grad, backend="native", align_corners=True)[1]
+    want = results(image.double(), identity.double(), (40, 80), grad.double(), backend="reference", align_corners=True)[1]
+    if mirror == 1:  # elsewhere rounding says on which side of a centre a point lies
+        assert torch.equal(got.isnan(), want.isnan())
+    assert 1 <= got.isnan().sum() <= 4
+
+
+def test_a_corner_that_is_nan_shows_in_the_gradient_of_a_matrix_beyond_it():
+    image = torch.rand(1, 1, 32, 32)
+    image[0, 0, 0, 0] = math.nan
+    matrix = torch.tensor([[[1.0, 0.0, -4.0], [0.0, 1.0, -4.0]]])
+    got = results(image, matrix, (32, 32), torch.ones(1, 1, 32, 32), backend="native", padding_mode="border")[2]
+    want = results(image, matrix, (32, 32), torch.ones(1, 1, 32, 32), backend="reference", padding_mode="border")[2]
+    assert torch.equal(got.isnan(), want.isnan())
+
+
 def test_a_part_of_an_image_is_read_in_place():
     whole = torch.rand(3, 5, 60, 70)
     for part in (whole[:, 1:4, 10:50, 20:61], whole[:, ::2, ::3], whole[1:2].expand(4, -1, -1, -1)):

@@ -50,6 +50,8 @@ struct Lanes {
   static RETICLE_INLINE V inside(I index, V v) {
     return (V)_mm512_maskz_mov_ps(_mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns)), (__m512)v);
   }
+  static RETICLE_INLINE V ceil(V v) { return (V)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+  static RETICLE_INLINE D ceil(D v) { return (D)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
   static RETICLE_INLINE D floor(D v) { return (D)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
   static RETICLE_INLINE D smaller(D a, D b) { return (D)_mm512_min_pd((__m512d)a, (__m512d)b); }
   static RETICLE_INLINE D larger(D a, D b) { return (D)_mm512_max_pd((__m512d)a, (__m512d)b); }
@@ -107,6 +109,8 @@ struct Lanes {
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
   static RETICLE_INLINE V pick(V row, I index) { return (V)_mm256_permutevar8x32_ps((__m256)row, (__m256i)index); }
   static RETICLE_INLINE V inside(I index, V v) { return (V)((I)((U8)index < uint32_t(columns)) & (I)v); }
+  static RETICLE_INLINE V ceil(V v) { return (V)_mm256_ceil_ps((__m256)v); }
+  static RETICLE_INLINE D ceil(D v) { return (D)_mm256_ceil_pd((__m256d)v); }
   static RETICLE_INLINE D floor(D v) { return (D)_mm256_floor_pd((__m256d)v); }
   static RETICLE_INLINE D smaller(D a, D b) { return (D)_mm256_min_pd((__m256d)a, (__m256d)b); }
   static RETICLE_INLINE D larger(D a, D b) { return (D)_mm256_max_pd((__m256d)a, (__m256d)b); }

@@ -75,6 +75,13 @@ RETICLE_INLINE V clamp(V v, V low, V high) {
   return v > low ? (v < high ? v : high) : low;  // NaN becomes low
 }
 
+// A fraction that rounding has made 1 would be the next pixel's 0, whose slopes want a pixel more.
+template <class A>
+RETICLE_INLINE A below_one(A fraction) {
+  constexpr A most = 1 - std::numeric_limits<A>::epsilon() / 2;
+  return fraction < most ? fraction : most;
+}
+
 // Positions start + step * p, counted from a whole pixel, so that float lanes lose nothing on large images.
 template <class L, class A>
 RETICLE_INLINE void walk(double start, double step, int count, bool nearest, Place<A>& place) {
@@ -85,7 +92,7 @@ RETICLE_INLINE void walk(double start, double step, int count, bool nearest, Pla
   for (int p = 0; p < count; p++) {
     L v = clamp(from + by * L(p), L(-BEYOND), L(BEYOND)), floor = std::floor(v);
     place.cell[p] = first + int32_t(floor);
-    place.fraction[p] = A(v - floor);
+    place.fraction[p] = below_one(A(v - floor));
   }
 }
 
@@ -107,7 +114,7 @@ void from_norms(const Call& c, const Axis& axis, const X* norm, int count, Place
     X x = std::fabs(norm[p]) < infinity ? clamp(product + middle, low, high) + up : low;
     X floor = std::floor(x);
     place.cell[p] = int32_t(floor);
-    place.fraction[p] = A(x - floor);
+    place.fraction[p] = below_one(A(x - floor));
   }
   int lost = 0;
   for (int p = 0; p < count; p++) lost |= !(std::fabs(norm[p]) < infinity);
@@ -117,7 +124,7 @@ void from_norms(const Call& c, const Axis& axis, const X* norm, int count, Place
     if ((place.any_lost && place.lost[p]) || (place.cell[p] >= 0 && place.cell[p] < axis.size)) continue;
     X product = RETICLE_ROUNDED(X(axis.fold(norm[p])) * half), x = product + middle + up, floor = std::floor(x);
     place.cell[p] = int32_t(floor);
-    place.fraction[p] = A(x - floor);
+    place.fraction[p] = below_one(A(x - floor));
   }
 }
 

@@ -13,7 +13,8 @@ struct Cells {
 
 RETICLE_INLINE Cells cells_of(F8 position, int32_t first) {
   const F8 whole = floor_of(position);
-  return {__builtin_convertvector(whole, I8) + first, position - whole};
+  const F8 fraction = position - whole, most = F8{} + below_one(1.f);
+  return {__builtin_convertvector(whole, I8) + first, fraction < most ? fraction : most};
 }
 
 // The windows of a vector of points along one axis.

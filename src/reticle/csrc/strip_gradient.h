@@ -22,6 +22,7 @@ struct Around {
   double steep;                                                                  // its slope
   int height, pairs;  // rows around the pixels of a piece; pairs of points of a row around one pixel
   bool few;           // so few that this way pays
+  bool rises;         // the steeper coordinate, along a row
 
   explicit Around(const Strip& s) {
     const double ax = s.x.along, bx = s.x.below, ay = s.y.along, by = s.y.below;
@@ -29,15 +30,23 @@ struct Around {
     rows_along_x = -ay * inverse, rows_along_y = ax * inverse, columns_along_x = by * inverse, columns_along_y = -bx * inverse;
     reach_rows = std::fabs(rows_along_x) + std::fabs(rows_along_y), reach_columns = std::fabs(columns_along_x) + std::fabs(columns_along_y);
     by_x = std::fabs(ax) >= std::fabs(ay);
-    steep = by_x ? ax : ay;
+    steep = by_x ? ax : ay, rises = steep > 0;
     constexpr int last = Lanes::points - 1;
     const double rows = std::ceil(2 * reach_rows + last * std::fabs(rows_along_x) + 0.001), points = 2 / std::fabs(steep);
     const double columns = std::ceil(points) + (by_x ? last / std::fabs(steep) : 0);
-    few = rows <= ROWS_AROUND && points <= POINTS_AROUND && columns <= Lanes::columns;  // not of a matrix without an inverse, either
+    // and not of a matrix without an inverse, either; steeper ones would want more than single precision
+    few = rows <= ROWS_AROUND && points <= POINTS_AROUND && columns <= Lanes::columns && std::fabs(steep) <= 4;
     if (!few) return;
     height = int(std::min<double>(rows, s.height)), pairs = int(std::ceil(points / 2));
   }
 };
+
+// The first column whose point has the pixel in its window: a point at a distance of just 1 before the pixel has, with a weight of 0, one
+// behind it has not.
+template <class V>
+RETICLE_INLINE V first_after(V place, bool rises) {
+  return rises ? Lanes::ceil(place) : Lanes::floor(place) + 1;
+}
 
 // What is the same for all pieces of a block.
 struct Places {
@@ -47,7 +56,7 @@ struct Places {
   Places(const Strip& s, const Around& a) : steep(float(a.steep)), other(float(a.by_x ? s.y.along : s.x.along)) {
     const Lanes::V count = Lanes::counts(), right = Lanes::right(), zero = {};
     first = a.by_x ? count * float(1 / a.steep) : zero;
-    steep_at = right * steep - (a.steep > 0 ? 1.f : -1.f);
+    steep_at = right * steep - (a.rises ? 1.f : -1.f);
     other_at = right * other - (a.by_x ? zero : count);
   }
 };
@@ -74,14 +83,14 @@ struct RowsAround {
     for (int n = 0; n < count; n += lanes) {
       const D x = read<D>(pixels + n) - s.x.start;
       const D row = x * a.rows_along_x + a.rows_along_y * y, column = x * a.columns_along_x + a.columns_along_y * y;
-      const auto outside = (row + below <= 0) | (row + above >= s.height) | (column + behind <= 0) | (column + before >= s.width);
+      const auto outside = (row + below < 0) | (row + above >= s.height) | (column + behind < 0) | (column + before >= s.width);
       put(__builtin_convertvector(outside, Whole), none + n);
-      const D top = Lanes::larger(Lanes::smaller(Lanes::floor(row + above) + 1, lowest), zero);
+      const D top = Lanes::larger(Lanes::smaller(Lanes::ceil(row + above), lowest), zero);
       // of the steeper coordinate, and of the other: where the first pixel is, less where the output's first column is in row `top`
       const D steep_from = (a.by_x ? x : zero + y) - top * steep.below, other_from = (a.by_x ? zero + y : x) - top * other.below;
       for (int r = 0; r < a.height; r++) {
         const D at = (steep_from - r * steep.below) * slope - std::fabs(slope);
-        const D column = Lanes::larger(Lanes::smaller(Lanes::floor(at + least) + 1, most), zero);
+        const D column = Lanes::larger(Lanes::smaller(first_after(at + least, a.rises), most), zero);
         put(__builtin_convertvector(Lanes::larger(Lanes::smaller(at - column, zero + FAR), zero - FAR), Single), first[r] + n);
         put(__builtin_convertvector(column * other.along + (r * other.below - other_from), Single), this->other[r] + n);
         put(__builtin_convertvector((top + r) * double(s.down) + column, Whole), from[r] + n);
@@ -110,7 +119,7 @@ template <int pairs>
 RETICLE_INLINE void find_steps(const Around& a, const Places& places, const RowsAround& rows, int n, Step* steps) {
   using V = Lanes::V;
   for (int r = 0; r < a.height; r++) {
-    const V before = places.first + rows.first[r][n], column = Lanes::floor(before) + 1;
+    const V before = places.first + rows.first[r][n], column = first_after(before, a.rises);
     V steep = (column - before) * places.steep + places.steep_at, other = column * places.other + (places.other_at + rows.other[r][n]);
     V index = column + Lanes::right();
 #pragma GCC unroll 2

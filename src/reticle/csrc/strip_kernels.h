@@ -19,6 +19,7 @@ uint32_t forward_of(DType dtype, const Strip& s) {
 }
 
 bool slopes_of(DType dtype, const Strip& s, Strip::Slopes& sums) {
+  if (!can_slope(s)) return false;
   if (dtype == FLOAT32) return slopes_of_strip<float>(s, sums);
   if (dtype == FLOAT16) return slopes_of_strip<Half>(s, sums);
   return slopes_of_strip<BFloat16>(s, sums);

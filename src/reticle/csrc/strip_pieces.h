@@ -30,7 +30,8 @@ struct Pieces {
   Lanes::V step_x, step_y;                                     // of the points of a piece, from its first
   alignas(64) float x[STRIP_ROWS][room], y[STRIP_ROWS][room];  // of that one, in the rectangle
 
-  explicit Pieces(const Strip& s) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {
+  // `margin`: pixels that a rectangle begins before its first point at least.
+  Pieces(const Strip& s, double margin) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {
     constexpr int last = Lanes::points - 1;
     a_row = (s.count + last) / Lanes::points;
     height = std::min(s.height, int32_t(std::ceil(last * std::fabs(s.y.along) + 0.001)) + 2);
@@ -39,8 +40,8 @@ struct Pieces {
     for (int i = 0; i < s.rows; i++)
       for (int k = 0; k < a_row; k += lanes) {
         const D j = read<D>(points + k);
-        const D column = place(s.x, i, j, std::max(0, s.width - Lanes::columns), &x[i][k], &left[i][k]);
-        const D row = place(s.y, i, j, s.height - height, &y[i][k], &above[i][k]);
+        const D column = place(s.x, i, j, std::max(0, s.width - Lanes::columns), margin, &x[i][k], &left[i][k]);
+        const D row = place(s.y, i, j, s.height - height, margin, &y[i][k], &above[i][k]);
         const auto offset = __builtin_convertvector(row * double(s.down) + column, Whole);
         std::memcpy(&first[i][k], &offset, sizeof offset);
       }
@@ -61,10 +62,10 @@ struct Pieces {
     return Lanes::smaller(Lanes::larger(v, Lanes::V{} - before), Lanes::V{} + (float(size - 1) - before));
   }
   // Along one axis, of the pieces that begin at points `j` of row `i`: where their rectangles begin, at `most`.
-  static RETICLE_INLINE D place(const Strip::Line& line, int i, D j, double most, float* to, float* before) {
+  static RETICLE_INLINE D place(const Strip::Line& line, int i, D j, double most, double margin, float* to, float* before) {
     constexpr int last = Lanes::points - 1;
     const D zero = {}, at = j * line.along + (line.start + line.below * i);
-    const D first = Lanes::larger(Lanes::smaller(Lanes::floor(at + std::min(0.0, last * line.along)), zero + most), zero);
+    const D first = Lanes::larger(Lanes::smaller(Lanes::floor(at + (std::min(0.0, last * line.along) - margin)), zero + most), zero);
     const D inside = Lanes::larger(Lanes::smaller(at - first, zero + FAR), zero - FAR);
     const Single point = __builtin_convertvector(inside, Single), side = __builtin_convertvector(first, Single);
     std::memcpy(to, &point, sizeof point);

@@ -27,6 +27,11 @@ struct LaneSums {
   }
 };
 
+// Single precision moves a point by less, in pixels. A pixel that is lost to it has no weight, but its slope is 1 all the same.
+constexpr double SLACK = 1e-5;
+
+bool can_slope(const Strip& s) { return (Lanes::points - 1) * std::fabs(s.x.along) + 2.01 <= Lanes::columns; }
+
 // The gradients of a piece's points, for both of their pixels; 0 for the `again` first ones, which the piece before has had.
 template <class T>
 RETICLE_INLINE Lanes::V gradients(const T* p, int count, Lanes::V lane, float again) {
@@ -59,7 +64,9 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   along_y *= column_weight;
   if (!s.border) return;
   // the nearest pixel does not change with the place outside
-  const auto within = [](V at, float before, int32_t end, V v) { return at >= -before ? (at < float(end) - before ? v : V{}) : V{}; };
+  const auto within = [&](V at, float before, int32_t end, V v) {
+    return v * (at >= -before ? (at < float(end) - before ? one : zero) : zero);  // a product, so that NaN stays
+  };
   along_x = within(free.x, pieces.left[i][n], s.width - 1, along_x);
   along_y = within(free.y, pieces.above[i][n], s.height - 1, along_y);
 }
@@ -101,7 +108,7 @@ bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) 
 
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
-  const Pieces pieces(s);
+  const Pieces pieces(s, SLACK);
   if (sizeof(T) == sizeof(float) && pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
   if (sizeof(T) == sizeof(float) && pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);
   return slopes_of_strip<0, narrow, T>(s, pieces, sums);

@@ -34,7 +34,8 @@ struct Strips {
   int32_t least_channels;   // for which the gradient of the input is quicker gathered than scattered
   // Bit n of the answer: row n holds what is not finite, perhaps by a weight of 0 that is not its own.
   uint32_t (*forward)(DType, const Strip&);
-  // How the output, times its gradient, changes with the place of its points. False: it is not finite, perhaps for the same reason.
+  // How the output, times its gradient, changes with the place of its points. False: it is not finite, perhaps for the same reason, or the
+  // points lie too far apart.
   bool (*slopes)(DType, const Strip&, Strip::Slopes&);
   // The gradient of the input. Here `from` is the gradient of the output, all of it, `to` that of a block of the input's pixels; x and y
   // say where the output's first point lies, counted from the block's first pixel. Not for `border`.
