@@ -66,7 +66,6 @@ struct Lanes {
   static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) {
     return (V)_mm512_mask_mov_ps((__m512)otherwise, _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ), (__m512)then);
   }
-  static constexpr D ordinals() { return D{0, 1, 2, 3, 4, 5, 6, 7}; }
   template <class T>
   static RETICLE_INLINE Half load_half(const T* p) {
     return load(p);
@@ -121,7 +120,6 @@ struct Lanes {
     return (V)_mm256_sub_ps(one, _mm256_min_ps(size, one));
   }
   static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) { return a == b ? then : otherwise; }
-  static constexpr D ordinals() { return D{0, 1, 2, 3}; }
   template <class T>
   static RETICLE_INLINE Half load_half(const T* p) {
     return load_four(p);

@@ -15,9 +15,7 @@ RETICLE_INLINE void sum_piece(const Strip& s, const Lanes::Reach<narrow>& reach,
   using V = Lanes::V;
   const V one = V{} + 1;
   Points at = pieces.at(s, i, n);
-  const V whole = Lanes::floor(at.x), f = at.x - whole, right = Lanes::right();
-  const V column_weight = f * (right + right - one) + (one - right);
-  const Lanes::Picker picker(__builtin_convertvector(whole + right, Lanes::I));
+  const Columns columns(at.x);
   from += pieces.first[i][n];
   V sums[K] = {};
   const int height = R ? R : pieces.height;
@@ -25,11 +23,11 @@ RETICLE_INLINE void sum_piece(const Strip& s, const Lanes::Reach<narrow>& reach,
   for (int r = 0; r < height; r++, from += s.down, at.y -= one) {
     const V row_weight = Lanes::tent(at.y);
 #pragma GCC unroll 8
-    for (int k = 0; k < K; k++) sums[k] += picker.pick(reach.read(from + k * s.plane)) * row_weight;
+    for (int k = 0; k < K; k++) sums[k] += columns.picker.pick(reach.read(from + k * s.plane)) * row_weight;
   }
 #pragma GCC unroll 8
   for (int k = 0; k < K; k++) {
-    const Lanes::Half answer = Lanes::halves(sums[k] * column_weight);
+    const Lanes::Half answer = Lanes::halves(sums[k] * columns.weight);
     check += answer * 0;
     if (__builtin_expect(s.count >= Lanes::points, 1))
       store(answer, to + k * s.plane_to);
@@ -70,13 +68,6 @@ uint32_t forward_strip(const Strip& s) {
     if (pieces.height == 4) return sum_strip<4, narrow, T>(s, pieces);
   }
   return sum_strip<0, narrow, T>(s, pieces);
-}
-
-template <class T>
-uint32_t forward_strip(const Strip& s) {
-  if constexpr (Lanes::narrow)
-    if (s.width < Lanes::columns) return forward_strip<T, true>(s);
-  return forward_strip<T, false>(s);
 }
 
 }  // namespace

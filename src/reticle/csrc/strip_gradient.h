@@ -231,13 +231,6 @@ uint32_t gradient_strip(const Strip& s) {
   return around.pairs == 1 ? gather_rows<1, T, narrow>(s, around) : gather_rows<2, T, narrow>(s, around);
 }
 
-template <class T>
-uint32_t gradient_strip(const Strip& s) {
-  if constexpr (Lanes::narrow)
-    if (s.width < Lanes::columns) return gradient_strip<T, true>(s);
-  return gradient_strip<T, false>(s);
-}
-
 bool can_gather(const Strip& s) { return Around(s).few; }
 
 }  // namespace

@@ -12,23 +12,29 @@ namespace reticle {
 namespace {
 
 uint32_t forward_of(DType dtype, const Strip& s) {
-  if (dtype == FLOAT32) return forward_strip<float>(s);
-  if (dtype == FLOAT16) return forward_strip<Half>(s);
-  if (dtype == UINT8) return forward_strip<uint8_t>(s);
-  return forward_strip<BFloat16>(s);
+  return with_width(s.width, [&](auto narrow) {
+    if (dtype == FLOAT32) return forward_strip<float, narrow.value>(s);
+    if (dtype == FLOAT16) return forward_strip<Half, narrow.value>(s);
+    if (dtype == UINT8) return forward_strip<uint8_t, narrow.value>(s);
+    return forward_strip<BFloat16, narrow.value>(s);
+  });
 }
 
 bool slopes_of(DType dtype, const Strip& s, Strip::Slopes& sums) {
   if (!can_slope(s)) return false;
-  if (dtype == FLOAT32) return slopes_of_strip<float>(s, sums);
-  if (dtype == FLOAT16) return slopes_of_strip<Half>(s, sums);
-  return slopes_of_strip<BFloat16>(s, sums);
+  return with_width(s.width, [&](auto narrow) {
+    if (dtype == FLOAT32) return slopes_of_strip<float, narrow.value>(s, sums);
+    if (dtype == FLOAT16) return slopes_of_strip<Half, narrow.value>(s, sums);
+    return slopes_of_strip<BFloat16, narrow.value>(s, sums);
+  });
 }
 
 uint32_t gradient_of(DType dtype, const Strip& s) {
-  if (dtype == FLOAT32) return gradient_strip<float>(s);
-  if (dtype == FLOAT16) return gradient_strip<Half>(s);
-  return gradient_strip<BFloat16>(s);
+  return with_width(s.width, [&](auto narrow) {
+    if (dtype == FLOAT32) return gradient_strip<float, narrow.value>(s);
+    if (dtype == FLOAT16) return gradient_strip<Half, narrow.value>(s);
+    return gradient_strip<BFloat16, narrow.value>(s);
+  });
 }
 
 }  // namespace

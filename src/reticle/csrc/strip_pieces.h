@@ -74,6 +74,27 @@ struct Pieces {
   }
 };
 
+// The pixels of a rectangle's columns that the points at `x` pick, and their weights.
+struct Columns {
+  Lanes::Picker picker;
+  Lanes::V weight;
+
+  RETICLE_INLINE explicit Columns(Lanes::V x) : Columns(x, Lanes::floor(x)) {}
+
+ private:
+  RETICLE_INLINE Columns(Lanes::V x, Lanes::V whole)
+      : picker(__builtin_convertvector(whole + Lanes::right(), Lanes::I)), weight(weights(x - whole, Lanes::right())) {}
+  static RETICLE_INLINE Lanes::V weights(Lanes::V f, Lanes::V right) { return f * (right + right - 1) + (1 - right); }
+};
+
+// Calls f with whether the rows of an image are shorter than a vector, as a constant.
+template <class F>
+RETICLE_INLINE auto with_width(int32_t width, F f) {
+  if constexpr (Lanes::narrow)
+    if (width < Lanes::columns) return f(std::true_type());
+  return f(std::false_type());
+}
+
 // Calls f with so many channels as a constant, group by group, and the number of those before.
 template <class F>
 RETICLE_INLINE void in_groups(int64_t channels, F f) {

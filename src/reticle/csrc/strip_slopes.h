@@ -46,22 +46,20 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   using V = Lanes::V;
   const V one = V{} + 1, zero = {};
   const Points at = pieces.at(s, i, n), free = pieces.free(i, n);
-  const V whole = Lanes::floor(at.x), f = at.x - whole, right = Lanes::right();
-  const V column_weight = f * (right + right - one) + (one - right);
-  const Lanes::Picker picker(__builtin_convertvector(whole + right, Lanes::I));
+  const Columns columns(at.x);
   from += pieces.first[i][n];
   V y = at.y, row = Lanes::floor(at.y);
   along_x = along_y = zero;
   const int height = R ? R : pieces.height;
 #pragma GCC unroll 8
   for (int r = 0; r < height; r++, from += s.down, y -= one, row -= one) {
-    V pixel = picker.pick(reach.read(from)) * g[0];
+    V pixel = columns.picker.pick(reach.read(from)) * g[0];
 #pragma GCC unroll 8
-    for (int k = 1; k < K; k++) pixel += picker.pick(reach.read(from + k * s.plane)) * g[k];
+    for (int k = 1; k < K; k++) pixel += columns.picker.pick(reach.read(from + k * s.plane)) * g[k];
     along_x += pixel * Lanes::tent(y);
     along_y += pixel * Lanes::where_equal(row, zero, -one, Lanes::where_equal(row, -one, one, zero));
   }
-  along_y *= column_weight;
+  along_y *= columns.weight;
   if (!s.border) return;
   // the nearest pixel does not change with the place outside
   const auto within = [&](V at, float before, int32_t end, V v) {
@@ -106,20 +104,13 @@ bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) 
   return check == 0;
 }
 
+// False: something is not finite, and what was written does not count.
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
   const Pieces pieces(s, SLACK);
   if (sizeof(T) == sizeof(float) && pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
   if (sizeof(T) == sizeof(float) && pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);
   return slopes_of_strip<0, narrow, T>(s, pieces, sums);
-}
-
-// False: something is not finite, and what was written does not count.
-template <class T>
-bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
-  if constexpr (Lanes::narrow)
-    if (s.width < Lanes::columns) return slopes_of_strip<T, true>(s, sums);
-  return slopes_of_strip<T, false>(s, sums);
 }
 
 }  // namespace
