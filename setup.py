@@ -30,7 +30,7 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 # GCC 12 takes what its own headers leave undefined on purpose for mistakes
 AVX512 = [*(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")), "-Wno-maybe-uninitialized", "-Wno-uninitialized"]
-ONLY = {"kernels_avx2.cpp": AVX2, "strips_avx2.cpp": AVX2, "strips_avx512.cpp": AVX2 + AVX512}
+ONLY = {"kernels_avx2.cpp": AVX2, "strips_avx2.cpp": AVX2, "strips_avx512.cpp": AVX2 + AVX512, "lookups_avx512.cpp": AVX2 + AVX512}
 # where few will ever run them: compiled in a third of the time
 SELDOM = {"kernels_baseline.cpp": ["-O1"]} if X86 else {}
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "sampler.h"
-#include "simd.h"
+#include "turn.h"
 
 namespace reticle {
 namespace {

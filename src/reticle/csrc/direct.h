@@ -15,7 +15,7 @@ struct Direct {
 // Where eight points read.
 template <int S>
 struct Eight {
-  Tents<S> y, x;
+  Tents<S, F8> y, x;
   alignas(32) int32_t offset[8];
 };
 
@@ -36,7 +36,7 @@ struct Finder {
 
   template <int S>
   RETICLE_INLINE void find(int p, Seen& seen, Eight<S>& e) const {
-    const Cells y = from[1].at(1, p, seen.unknown), x = from[2].at(2, p, seen.unknown);
+    const Cells<F8> y = from[1].at(1, p, seen.unknown), x = from[2].at(2, p, seen.unknown);
     const I8 inside = ((U8)y.cell <= uint32_t(last_y)) & ((U8)x.cell <= uint32_t(last_x));
     if (all(inside)) {
       e.y = tents_inside<S>(y), e.x = tents_inside<S>(x);
@@ -187,14 +187,22 @@ RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const S
 }
 
 // Of what there are kernels: those for 16 bits and bytes are worth the time to compile them only with vectors of eight numbers, and for
-// the usual numbers of channels.
+// the usual numbers of channels. Where few will ever run them there are none.
 template <class T, class P>
 constexpr bool has_direct() {
-#if defined(__AVX__)
+#if defined(__x86_64__) && !defined(__AVX__)
+  return false;
+#elif defined(__AVX__)
   return P::S <= 2 && sizeof(typename P::A) == sizeof(float);
 #else
   return P::S <= 2 && sizeof(T) == sizeof(float);
 #endif
+}
+
+// Those of 16 bits under a matrix have strips.
+template <class T, class P>
+constexpr bool by_matrix_too() {
+  return P::S == 1 || sizeof(T) != 2;
 }
 
 template <class T, class P>
@@ -202,6 +210,7 @@ bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   const Call& c = plan.c;
   const bool few = c.channels == 1 || c.channels == 3 || (sizeof(T) == sizeof(float) && (c.channels == 2 || c.channels == 4));
   if (c.ndim != 2 || !few || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride)) return false;
+  if (c.is_matrix && !by_matrix_too<T, P>()) return false;
   if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
   const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // eight points are read from the grid at a time
   return !c.where_is_double && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= 8;

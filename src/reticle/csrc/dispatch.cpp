@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #endif
 
+#include "lookups.h"
 #include "strips.h"
 
 namespace reticle {
@@ -26,9 +27,11 @@ const Kernels& choose() {
   const bool more = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
   if (!able || held_back_to("baseline")) return baseline_kernels;
-  // vectors of sixteen numbers pay for strips alone
-  static const Kernels avx512_kernels = {"avx512", avx2_kernels.forward, avx2_kernels.backward, &avx512_strips};
-  return more && !held_back_to("avx2") ? avx512_kernels : avx2_kernels;
+  if (!more || held_back_to("avx2")) return avx2_kernels;
+  // vectors of sixteen numbers pay for strips and lookups alone
+  static const Kernels avx512_kernels = {"avx512", avx2_kernels.forward, avx2_kernels.backward, &avx512_strips,
+                                         lookups_are_quick() ? &avx512_lookups : nullptr};
+  return avx512_kernels;
 #else
   return baseline_kernels;
 #endif

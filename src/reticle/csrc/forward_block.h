@@ -1,5 +1,6 @@
-// In which way is a block of the output computed? By strips, directly, or row by row; each leaves to the next what it cannot do.
+// In which way is a block of the output computed? By strips, by lookups, directly, or row by row; each leaves to the last what it cannot do.
 #pragma once
+#include "by_lookups.h"
 #include "by_strips.h"
 #include "forward.h"
 
@@ -53,16 +54,35 @@ void sum_rows_of(const P& plan, const Matrix& m, int64_t b, const Start& s, Dire
     with_channels<T>(plan.c.channels, [&](auto k) { sum_rows<k.value, Where, T>(plan, m, b, s, done); });
 }
 
-// A block in one go, but for rows that want more.
+// A block in one go. False: it cannot be.
 template <class T, class P>
-void forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
+bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const Start& start, Direct* done) {
+  if constexpr (has_lookups<T, P>()) {
+    if (is_lookup(plan, m)) {
+      Pairs pairs;
+      const Looked looked = plan.c.lookups->forward(plan.c.dtype, lookup_of<T>(plan, m, b, start, pairs));
+      for (int row = 0; row < BLOCK_ROWS; row++) done[row] = answer_of(looked, row);
+      return true;
+    }
+  }
+  if constexpr (has_direct<T, P>()) {
+    if (!is_direct<T>(plan, m, number)) return false;
+    if (!plan.c.is_matrix)
+      sum_rows_of<RowsOfGrid, T>(plan, m, b, start, done);
+    else if constexpr (by_matrix_too<T, P>())
+      sum_rows_of<RowsByMatrix, T>(plan, m, b, start, done);
+    return true;
+  }
+  return false;
+}
+
+// The same, but for rows that want more.
+template <class T, class P>
+bool forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   const Call& c = plan.c;
   Direct done[BLOCK_ROWS];
   at_row(plan, number, 0, s);
-  if (c.is_matrix)
-    sum_rows_of<RowsByMatrix, T>(plan, m, b, {s.i, s.j, s.count}, done);
-  else
-    sum_rows_of<RowsOfGrid, T>(plan, m, b, {s.i, s.j, s.count}, done);
+  if (!sum_block<T>(plan, m, b, number, {s.i, s.j, s.count}, done)) return false;
   const T* u = (const T*)c.input.data + b * c.input.stride[0];
   T* v = (T*)c.output.data + b * c.output.stride[0];
   for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
@@ -74,6 +94,7 @@ void forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number,
       finish(plan, done[row].finite, s, u, v + s.i * c.output.stride[3] + s.j);
     }
   }
+  return true;
 }
 
 // False: not a block for strips.h.
@@ -94,8 +115,8 @@ template <class T, class P>
 void forward_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   if constexpr (has_strips<T, P>())
     if (forward_by_strips<T>(plan, m, b, number, rows, s, block)) return;
-  if constexpr (has_direct<T, P>())
-    if (is_direct<T>(plan, m, number)) return forward_directly<T>(plan, m, b, number, rows, s, block);
+  if constexpr (has_lookups<T, P>() || has_direct<T, P>())
+    if (forward_directly<T>(plan, m, b, number, rows, s, block)) return;
   const int together = reads_once(plan) ? 1 : BLOCK_ROWS;  // what is read once need not wait: it stays in the nearest cache
   for (int first = 0; first < BLOCK_ROWS; first += together) {
     read_block(plan, m, b, number, first, first + together, s, block);

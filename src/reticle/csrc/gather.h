@@ -62,6 +62,13 @@ RETICLE_APART void dot_few(const P& plan, const Rows& rows, const Reading<P>& re
   dot_pairs<4>(plan, rows, reading, true, u, g, dots);
 }
 
+template <int R, class T, class P>
+void dot_any(const P& plan, const Rows& rows, const Reading<P>& reading, const T* u, const T* g, PairDots<R, typename P::A>& dots) {
+  if (plan.c.channels <= 4) return dot_few(plan, rows, reading, u, g, dots);
+  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
+  for (int64_t k = 0; k < plan.c.channels; k++) dot_pairs<1>(plan, rows, reading, k == 0, u + k * next, g + k * next_out, dots);
+}
+
 // All rows of a block, a few channels at a time: each plane is read in one go.
 template <int R, class T, class P>
 RETICLE_APART void dot_block(const P& plan, const Rows& rows, const Block<P>& block, const T* u, const T* g,

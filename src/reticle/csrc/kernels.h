@@ -43,6 +43,6 @@ void backward_any(const Call& c, const Threads& threads) {  // integers have non
 
 }  // namespace
 
-const Kernels RETICLE_KERNELS = {RETICLE_NAME, forward_any, backward_any, RETICLE_STRIPS};
+const Kernels RETICLE_KERNELS = {RETICLE_NAME, forward_any, backward_any, RETICLE_STRIPS, nullptr};
 
 }  // namespace reticle

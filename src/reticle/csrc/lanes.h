@@ -10,9 +10,6 @@ namespace {
 
 #if defined(__AVX512F__)
 
-typedef float F16 __attribute__((vector_size(64)));
-typedef int32_t I16 __attribute__((vector_size(64)));
-
 struct Lanes {
   using V = F16;
   using I = I16;
@@ -44,7 +41,7 @@ struct Lanes {
     RETICLE_INLINE explicit Picker(I i) : index((__m512i)i), inside(_mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns))) {}
     RETICLE_INLINE V pick(V row) const { return (V)_mm512_maskz_permutexvar_ps(inside, index, (__m512)row); }
   };
-  static RETICLE_INLINE V floor(V v) { return (V)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+  static RETICLE_INLINE V floor(V v) { return floor_of(v); }
   static RETICLE_INLINE V pick(V row, I index) { return (V)_mm512_permutexvar_ps((__m512i)index, (__m512)row); }
   // 0 in place of what belongs to a pixel that is not in the row.
   static RETICLE_INLINE V inside(I index, V v) {

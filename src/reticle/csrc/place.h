@@ -17,6 +17,22 @@
 namespace reticle {
 namespace {
 
+// The same for vectors: compilers take them to pieces for the barrier above.
+template <class V>
+RETICLE_INLINE V rounded_product(V a, V b) {
+#if defined(__AVX512F__)
+  V product = a * b;
+  asm("" : "+v"(product));
+  return product;
+#elif defined(__AVX__)
+  V product = a * b;
+  asm("" : "+x"(product));
+  return product;
+#else
+  return RETICLE_ROUNDED(a * b);
+#endif
+}
+
 constexpr int SEGMENT = 64;  // points of an output row that are treated together
 
 // The points of a segment along one axis.

@@ -2,68 +2,17 @@
 // windows stay in registers; what lies inside the image takes no more than its fractions.
 #pragma once
 #include "segment.h"
+#include "tents.h"
 
 namespace reticle {
 namespace {
-
-struct Cells {
-  I8 cell;
-  F8 fraction;
-};
-
-RETICLE_INLINE Cells cells_of(F8 position, int32_t first) {
-  const F8 whole = floor_of(position);
-  const F8 fraction = position - whole, most = F8{} + below_one(1.f);
-  return {__builtin_convertvector(whole, I8) + first, fraction < most ? fraction : most};
-}
-
-// The windows of a vector of points along one axis.
-template <int S>
-struct Tents {
-  I8 first;
-  F8 weight[S], slope[S];
-};
-
-template <int S>
-RETICLE_INLINE Tents<S> tents_inside(const Cells& at) {
-  if constexpr (S == 1)
-    return {at.cell, {F8{} + 1}, {F8{}}};
-  else
-    return {at.cell, {1 - at.fraction, at.fraction}, {F8{} - 1, F8{} + 1}};
-}
-
-// As nearest_at_edges and bilinear_at_edges.
-template <int S>
-RETICLE_INLINE Tents<S> tents_at_edges(const Cells& at, int32_t last, bool border) {
-  Tents<S> t;
-  t.first = at.cell > 0 ? at.cell : I8{};
-  t.first = t.first < last ? t.first : I8{} + last;
-  const F8 zero = {}, one = zero + 1;
-  if constexpr (S == 1) {
-    t.weight[0] = border ? one : (t.first == at.cell ? one : zero);
-    t.slope[0] = zero;
-  } else {
-    const F8 d = __builtin_convertvector(at.cell - t.first, F8) + at.fraction, none = border ? zero : one;
-    const F8 rises = 1 + d, falls = 1 - d, ends = 2 - d;
-    if (border) {
-      const F8 low = d > 0 ? (d < 1 ? d : one) : zero;
-      t.weight[0] = 1 - low, t.weight[1] = low;
-    } else {
-      const F8 left = rises < falls ? rises : falls, right = d < ends ? d : ends;
-      t.weight[0] = left > 0 ? left : zero, t.weight[1] = right > 0 ? right : zero;
-    }
-    t.slope[0] = d < 0 ? (rises < 0 ? zero : none) : (falls > 0 ? -one : zero);
-    t.slope[1] = falls > 0 ? (d < 0 ? zero : one) : (ends > 0 ? -none : zero);
-  }
-  return t;
-}
 
 // Where the points are, along one axis: by a matrix as in walk(), by normalised coordinates as in from_norms().
 struct Walk {
   float from, by;
   int32_t first;
 
-  RETICLE_INLINE Cells at(int, int p, F8&) const {
+  RETICLE_INLINE Cells<F8> at(int, int p, F8&) const {
     const F8 index = {0, 1, 2, 3, 4, 5, 6, 7};
     return cells_of(from + by * (index + float(p)), first);
   }
@@ -73,23 +22,18 @@ struct Walk {
 template <bool paired>
 struct FromNorm {
   const float* norm;
-  float half, middle, low, high, up;
+  NormLine line;
 
   RETICLE_INLINE F8 read(int axis, int p) const {
     if constexpr (!paired) return load(norm + p);
     const F8 a = load(norm + 2 * p), b = load(norm + 2 * p + 8);
     return axis == 2 ? pick<0, 2, 4, 6, 8, 10, 12, 14>(a, b) : pick<1, 3, 5, 7, 9, 11, 13, 15>(a, b);
   }
-  RETICLE_INLINE Cells at(int axis, int p, F8& check) const {
-    const F8 product = RETICLE_ROUNDED(read(axis, p) * half), x = product + middle;
-    check += x * 0;
-    const F8 above = x > low ? x : F8{} + low;
-    return cells_of((above < high ? above : F8{} + high) + up, 0);
-  }
+  RETICLE_INLINE Cells<F8> at(int axis, int p, F8& check) const { return line.cells(read(axis, p), check); }
 };
 
 template <int S>
-RETICLE_INLINE void put(const Tents<S>& t, int p, Wanted wanted, Window<float>& w) {
+RETICLE_INLINE void put(const Tents<S, F8>& t, int p, Wanted wanted, Window<float>& w) {
   std::memcpy(w.first + p, &t.first, sizeof t.first);
   for (int k = 0; k < S && wanted.slopes; k++) store(t.slope[k], w.slope[k] + p), store(t.weight[k], w.weight[k] + p);
 }
@@ -102,13 +46,13 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
   I8 edge = {};
   F8 check = {};
   for (int p = 0; p < s.count; p += 8) {
-    Cells cells[3];
+    Cells<F8> cells[3];
     I8 out = {};
     for (int a = 3 - D; a < 3; a++) {
       cells[a] = from[a].at(a, p, check);
       out |= (cells[a].cell < 0) | (cells[a].cell > int32_t(plan.in[a].size - S));
     }
-    Tents<S> t[3];
+    Tents<S, F8> t[3];
     if (!any(out)) {
       for (int a = 3 - D; a < 3; a++) t[a] = tents_inside<S>(cells[a]);
     } else {
@@ -152,11 +96,8 @@ bool by_matrix(const P& plan, const Matrix& m, const Segment<P>& s, Walk* walk) 
 
 template <bool paired, class P>
 void by_norms(const P& plan, const float* norm, int64_t next, FromNorm<paired>* from) {
-  const float up = plan.c.mode == NEAREST ? 0.5f : 0.f;
-  for (int a = 3 - plan.c.ndim; a < 3; a++) {
-    const Axis& axis = plan.in[a];
-    from[a] = {norm + a * next, float(axis.half), float(axis.middle), -8, float(std::min<double>(axis.size, BEYOND)) + 8, up};
-  }
+  for (int a = 3 - plan.c.ndim; a < 3; a++)
+    from[a] = {norm + a * next, NormLine(plan.in[a].half, plan.in[a].middle, plan.in[a].size, plan.c.mode == NEAREST)};
 }
 
 template <class P>

@@ -14,7 +14,8 @@ struct Tensor5 {
   int64_t stride[5];
 };
 
-struct Strips;  // of strips.h
+struct Strips;   // of strips.h
+struct Lookups;  // of lookups.h
 
 struct Call {
   int32_t ndim;  // 1, 2 or 3
@@ -40,7 +41,9 @@ struct Call {
   // Contiguous, of the dtype of `where`, batch as in `batch`; overwritten.
   void* grad_where;
 
-  const Strips* strips;  // what the processor has for some calls, or null
+  // What the processor has for some calls, or null.
+  const Strips* strips;
+  const Lookups* lookups;
 };
 
 // Runs task(context, begin, end) over pieces of [0, count), in any order, on any number of threads.
@@ -52,7 +55,9 @@ struct Kernels {
   const char* name;  // of the instruction set
   void (*forward)(const Call&, const Threads&);
   void (*backward)(const Call&, const Threads&);
-  const Strips* strips;  // for Call
+  // For Call.
+  const Strips* strips;
+  const Lookups* lookups;
 };
 
 extern const Kernels baseline_kernels;

@@ -49,7 +49,7 @@ struct AddsOfRows {
   }
 };
 
-template <int K, class T, class P>
+template <int K, class Where, class T, class P>
 RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, const Start& s, float* sums) {
   const Call& c = plan.c;
   const int64_t* out = c.output.stride;
@@ -57,10 +57,10 @@ RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix
   // no planes to fetch from: rows of the buffer, in pixels, are what the windows lie in
   const Planes<T, const T> planes = {0,      nullptr, 0, tiling.stride[3] / tiling.channels, (const T*)c.output.data + b * out[0],
                                      out[1], out[3]};
-  walk_rows<RowsByMatrix>(plan, m, b, s, planes, act);
+  walk_rows<Where>(plan, m, b, s, planes, act);
 }
 
-// Where all windows of a block begin, and somewhat more.
+// Where all windows of a block begin by a matrix, and somewhat more.
 template <class P>
 Box box_of(const P& plan, const Matrix& m, const Start& s) {
   Box box = {{0, 0, 0}, {0, 0, 0}};
@@ -86,15 +86,31 @@ bool is_finite(const P& plan, int64_t b, const Start& s) {
   return is_zero(check);
 }
 
+// Whether the points of a block are numbers; for which is_direct().
+template <class P>
+bool is_somewhere(const P& plan, int64_t b, const Start& s) {
+  const int64_t* where = plan.c.where_stride;
+  F8 check = {};
+  for (int64_t row = 0; row < std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - s.i); row++) {
+    const float* points = (const float*)plan.c.where + b * where[0] + (s.i + row) * where[2] + s.j * 2;
+    for (int p = 0; p < 2 * s.count; p += 8) check += load_some(points + p, 2 * s.count - p) * 0;
+  }
+  return is_zero(check);
+}
+
 // One block of a tile that is the whole image. False: not such a case.
 template <class T, class P>
 bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
   if constexpr (P::S == 2 && has_direct<T, P>()) {
-    if (tiling.cut || !tiling.paired || !plan.c.is_matrix || !is_direct<T>(plan, m, block) || !at_row(plan, block, 0, s)) return false;
+    if (tiling.cut || !tiling.paired || !is_direct<T>(plan, m, block) || !at_row(plan, block, 0, s)) return false;
     const Start start = {s.i, s.j, s.count};
     if (!is_finite<T>(plan, b, start)) return false;  // must not meet a weight of 0 that is not its own
-    touch(plan, tiling, box_of(plan, m, start), tile);
-    with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, T>(plan, tiling, m, b, start, tile.sums); });
+    if (!plan.c.is_matrix && (plan.c.channels > 1 || !is_somewhere(plan, b, start))) return false;  // several gain nothing
+    touch(plan, tiling, plan.c.is_matrix ? box_of(plan, m, start) : everywhere(plan), tile);
+    if (!plan.c.is_matrix)
+      add_rows<1, RowsOfGrid, T>(plan, tiling, m, b, start, tile.sums);
+    else if constexpr (by_matrix_too<T, P>())
+      with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix, T>(plan, tiling, m, b, start, tile.sums); });
     return true;
   }
   return false;

@@ -1,4 +1,4 @@
-// How are numbers computed with, many at a time? Vectors of the wide type: in and out of memory, turned over, summed.
+// How are numbers computed with, many at a time? Vectors of the wide type: in and out of memory, summed.
 #pragma once
 #include "numbers.h"
 
@@ -176,25 +176,6 @@ typedef float F2 __attribute__((vector_size(8)));
 typedef double D2 __attribute__((vector_size(16)));
 typedef double D8 __attribute__((vector_size(64)));
 
-RETICLE_INLINE F8 side_by_side(F4 left, F4 right) {
-#if defined(__AVX__)
-  return (F8)_mm256_set_m128((__m128)right, (__m128)left);  // by way of memory, the load would wait for both stores
-#else
-  return F8{left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3]};
-#endif
-}
-RETICLE_INLINE D8 side_by_side(D4 left, D4 right) { return D8{left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3]}; }
-
-// The lanes of two vectors in turn.
-RETICLE_INLINE void store_in_turn(F8 a, F8 b, float* p) {
-  store(pick<0, 8, 1, 9, 2, 10, 3, 11>(a, b), p);
-  store(pick<4, 12, 5, 13, 6, 14, 7, 15>(a, b), p + 8);
-}
-RETICLE_INLINE void store_in_turn(D4 a, D4 b, double* p) {
-  store(pick<0, 4, 1, 5>(a, b), p);
-  store(pick<2, 6, 3, 7>(a, b), p + 4);
-}
-
 template <class V>
 RETICLE_INLINE auto sum(V v) {
   auto total = v[0];
@@ -210,6 +191,13 @@ RETICLE_INLINE F8 floor_of(F8 v) {
   return cut + __builtin_convertvector(cut > v, F8);  // -1 where what was cut off was below zero
 #endif
 }
+
+#if defined(__AVX512F__)
+typedef float F16 __attribute__((vector_size(64)));
+typedef int32_t I16 __attribute__((vector_size(64)));
+
+RETICLE_INLINE F16 floor_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+#endif
 
 RETICLE_INLINE bool any(I8 mask) {
 #if defined(__AVX__)
@@ -270,32 +258,6 @@ template <class T>
 RETICLE_INLINE void store_four(Four<Wide<T>> v, T* p, int n) {
   if (n >= 4) return store_four(v, p);
   for (int k = 0; k < n; k++) narrow(v[k], p[k]);
-}
-
-// Rows become columns.
-RETICLE_INLINE void transpose(F4* r) {
-  const F4 a = pick<0, 4, 1, 5>(r[0], r[1]), b = pick<2, 6, 3, 7>(r[0], r[1]);
-  const F4 c = pick<0, 4, 1, 5>(r[2], r[3]), d = pick<2, 6, 3, 7>(r[2], r[3]);
-  r[0] = pick<0, 1, 4, 5>(a, c), r[1] = pick<2, 3, 6, 7>(a, c);
-  r[2] = pick<0, 1, 4, 5>(b, d), r[3] = pick<2, 3, 6, 7>(b, d);
-}
-RETICLE_INLINE void transpose(D4* r) {
-  const D4 a = pick<0, 4, 2, 6>(r[0], r[1]), b = pick<1, 5, 3, 7>(r[0], r[1]);
-  const D4 c = pick<0, 4, 2, 6>(r[2], r[3]), d = pick<1, 5, 3, 7>(r[2], r[3]);
-  r[0] = pick<0, 1, 4, 5>(a, c), r[1] = pick<0, 1, 4, 5>(b, d);
-  r[2] = pick<2, 3, 6, 7>(a, c), r[3] = pick<2, 3, 6, 7>(b, d);
-}
-RETICLE_INLINE void transpose(F8* r) {
-  F8 a[8], b[8];
-  for (int k = 0; k < 8; k += 2)
-    a[k] = pick<0, 8, 1, 9, 4, 12, 5, 13>(r[k], r[k + 1]), a[k + 1] = pick<2, 10, 3, 11, 6, 14, 7, 15>(r[k], r[k + 1]);
-  for (int k = 0; k < 8; k += 4)
-    for (int t = 0; t < 2; t++) {
-      b[k + 2 * t] = pick<0, 1, 8, 9, 4, 5, 12, 13>(a[k + t], a[k + t + 2]);
-      b[k + 2 * t + 1] = pick<2, 3, 10, 11, 6, 7, 14, 15>(a[k + t], a[k + t + 2]);
-    }
-  for (int k = 0; k < 4; k++)
-    r[k] = pick<0, 1, 2, 3, 8, 9, 10, 11>(b[k], b[k + 4]), r[k + 4] = pick<4, 5, 6, 7, 12, 13, 14, 15>(b[k], b[k + 4]);
 }
 
 // `n` a multiple of the lanes.

@@ -1,5 +1,6 @@
 // For direct.h: the slopes of K planes, where an image has few channels; see gather.h.
 #pragma once
+#include "by_lookups.h"
 #include "gather.h"
 
 namespace reticle {
@@ -39,6 +40,18 @@ RETICLE_APART void slopes_of_rows(const P& plan, const Matrix& m, int64_t b, con
   walk_rows<Where>(plan, m, b, s, planes_of<const T, T>(plan, b), act);
 }
 
+// Slopes of a row of a block that could not be done in one go.
+template <class T, class P>
+void slopes_of_row(const P& plan, const Rows& rows, const Matrix& m, int64_t b, Segment<P>& s, Reading<P>& reading, Slopes<float>& slopes) {
+  const Call& c = plan.c;
+  const int64_t* out = c.output.stride;
+  PairDots<2, float> dots;
+  read_segment(plan, m, b, c.input.stride, {true, false}, s, reading);
+  dot_any(plan, rows, reading, (const T*)c.input.data + b * c.input.stride[0], (const T*)c.output.data + b * out[0] + s.i * out[3] + s.j,
+          dots);
+  combine_pairs(s, reading, dots, slopes);
+}
+
 // As gather_block(), for a call for which is_direct().
 template <class T, class P, class Take>
 void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Reading<P>& reading,
@@ -50,25 +63,50 @@ void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b
   const Start first = {s.i, s.j, s.count};
   auto finish = [&](int row, const Direct& answer) {
     at_row(plan, number, row, s);
-    const T* gradient = g + s.i * c.output.stride[3] + s.j;
-    if (answer.valid) {
+    if (answer.valid)
       s.placed = s.any_hard = false, s.edge = answer.edge;
-    } else {
-      PairDots<2, float> dots;
-      read_segment(plan, m, b, c.input.stride, {true, false}, s, reading);
-      dot_few(plan, rows, reading, u, gradient, dots);
-      combine_pairs(s, reading, dots, slopes);
-    }
-    finish_slopes(plan, m, b, s, u, gradient, slopes);
+    else
+      slopes_of_row<T>(plan, rows, m, b, s, reading, slopes);
+    finish_slopes(plan, m, b, s, u, g + s.i * c.output.stride[3] + s.j, slopes);
     take(s, slopes);
   };
   if (!c.is_matrix) return slopes_of_rows<1, RowsOfGrid, T>(plan, m, b, first, slopes, finish);
-  with_channels<T>(c.channels, [&](auto k) { slopes_of_rows<k.value, RowsByMatrix, T>(plan, m, b, first, slopes, finish); });
+  if constexpr (by_matrix_too<T, P>())
+    with_channels<T>(c.channels, [&](auto k) { slopes_of_rows<k.value, RowsByMatrix, T>(plan, m, b, first, slopes, finish); });
+}
+
+// For a call for which is_lookup(). What is known of a grid is written where it belongs; of points that a matrix placed,
+// project(segment, points, 1 / w, gradients), x and y side by side. Only what is left is for take().
+template <class T, class P, class Take, class Project>
+void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Reading<P>& reading,
+                       Take take, Project project) {
+  const Call& c = plan.c;
+  const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
+  Pairs pairs;
+  alignas(64) float gradients[BLOCK_ROWS][2 * SEGMENT];
+  at_row(plan, number, 0, s);
+  const Lookup lookup = lookup_of<T>(plan, m, b, {s.i, s.j, s.count}, pairs);
+  float* to = c.is_matrix ? gradients[0] : (float*)c.grad_where + ((b * c.out[1] + s.i) * c.out[2] + s.j) * 2;
+  const Looked looked = c.lookups->slopes(c.dtype, lookup, to, 2 * (c.is_matrix ? SEGMENT : c.out[2]));
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+    const Direct answer = answer_of(looked, row);
+    if (answer.valid && !(answer.edge && (!answer.finite || c.padding == CONSTANT))) {
+      if (c.is_matrix) project(s, pairs.at[row], pairs.inverse[row], gradients[row]);
+      continue;
+    }
+    Slopes<float> slopes;
+    slopes_of_row<T>(plan, rows, m, b, s, reading, slopes);
+    finish_slopes(plan, m, b, s, u, g + s.i * c.output.stride[3] + s.j, slopes);
+    take(s, slopes);
+  }
 }
 
 // Slopes of a block in whichever way is quickest: with several channels of a given grid, registers run out.
-template <int R, class T, class P, class Take>
-void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block, Take take) {
+template <int R, class T, class P, class Take, class Project>
+void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block, Take take,
+                Project project) {
+  if constexpr (R == 2 && has_lookups<T, P>())
+    if (is_lookup(plan, m)) return gather_by_lookups<T>(plan, rows, m, b, number, s, block.reading[0], take, project);
   if constexpr (R == 2 && has_direct<T, P>())
     if (is_direct<T>(plan, m, number) && (plan.c.is_matrix || plan.c.channels == 1))
       return gather_directly<T>(plan, rows, m, b, number, s, block.reading[0], take);

@@ -75,6 +75,17 @@ struct MatrixSums {
     of[d].add(s.k, s.i, below, s.padded());
   }
 
+  // The same of points before the viewer; all x and y side by side.
+  void add_projected(const Segment<P>& s, const float* points, const double* inverse, const float* gradients) {
+    double along[2][SEGMENT] = {}, below[SEGMENT] = {};
+    for (int p = 0; p < s.count; p++) {
+      const double x = gradients[2 * p] * inverse[p], y = gradients[2 * p + 1] * inverse[p];
+      along[0][p] = x, along[1][p] = y, below[p] = -(x * points[2 * p] + y * points[2 * p + 1]);
+    }
+    const double* parts[] = {along[0], along[1], below};
+    for (int r = 0; r < 3; r++) of[r].add(s.k, s.i, parts[r], s.count);
+  }
+
   // Of a block that strips.h has summed, whose first row is `i`.
   void add(const Strip::Slopes& sums, int64_t i) {
     const double* axis[] = {sums.x, sums.y};
