@@ -86,6 +86,18 @@ def test_16_bits(dtype, tol, padding_mode):
                 assert_as_reference(image, where, out, tol=tol, padding_mode=padding_mode)
 
 
+@pytest.mark.parametrize("width", [200, 5000, 1 << 18])
+def test_projected_points_of_wide_images_are_placed_in_double(width):
+    image, out = torch.rand(1, 1, 4, width), (4, 4096)
+    matrix = torch.tensor([[[1.0, 0.01, 0.003], [0.0, 0.9, 0.0], [1e-3, 2e-3, 1.0]]])
+    grad = torch.rand(1, 1, *out) * away_from_centres(matrix, (4, width), out)
+    how = {"padding_mode": "border"}
+    got = results(image, matrix, out, grad, backend="native", **how)
+    want = results(image.double(), matrix.double(), out, grad.double(), backend="reference", **how)
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=2e-4, atol=2e-4 * float(b.abs().amax()))
+
+
 def test_points_behind_the_viewer_read_nothing():
     image, out = torch.rand(2, 3, 20, 30), (24, 40)
     matrix = projections(tilt=0.0)

@@ -54,11 +54,11 @@ void gather_blocks(Backward<P>& work, const Threads& threads) {
       auto take = [&](const Segment<P>& s, const Slopes<typename P::A>& slopes) {
         plan.c.is_matrix ? sums.add(plan, m, s, slopes) : write_grid(plan, b, s, slopes);
       };
-      auto project = [&](const Segment<P>& s, const float* points, const double* inverse, const float* gradients) {
-        sums.add_projected(s, points, inverse, gradients);
+      auto take_projected = [&](const Segment<P>& s, const Pairs& pairs, int row, const float* gradients) {
+        sums.add_projected(plan, s, pairs, row, gradients);
       };
       if (!slopes_by_strips<R, T>(plan, m, b, n % plan.blocks(), s, sums))
-        gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take, project);
+        gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take, take_projected);
       if (plan.c.is_matrix) sums.write(plan, s.j, &work.partial[n * work.entries()]);
     }
   };

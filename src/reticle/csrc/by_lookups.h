@@ -24,7 +24,9 @@ bool is_lookup(const P& plan, const Matrix& m) {
 // The points of a block, where they do not stand in memory as x and y side by side.
 struct Pairs {
   alignas(64) float at[BLOCK_ROWS][2 * SEGMENT];
-  alignas(64) double inverse[BLOCK_ROWS][SEGMENT];  // 1 / w, of a matrix
+  // Of a matrix: 1 / w, and the pixel that the points count from.
+  alignas(64) double inverse[BLOCK_ROWS][SEGMENT];
+  int32_t first_x, first_y;
 };
 
 template <class P>
@@ -36,24 +38,42 @@ RETICLE_APART void collect(const P& plan, int64_t b, const Start& start, int row
       for (int k = 0; k < 2; k++) pairs.at[row][2 * p + k] = first[p * where[3] + k * where[4]];
 }
 
-// By a matrix that divides, as in apply_matrix(); points that are nowhere lie at infinity.
+// Pixels from that of a block's middle which single precision holds well enough.
+constexpr double NEAR = 512;
+
+// By a matrix that divides, as in apply_matrix(), in pixels from that of the middle point; points that are nowhere, or too far away for single
+// precision, lie at infinity, which is left to the careful way.
 template <class P>
 RETICLE_APART void project(const P& plan, const Matrix& m, const Start& start, int rows, Pairs& pairs) {
   const Call& c = plan.c;
-  constexpr double smallest = 0x1p-63, largest = 3.4028234663852886e38, infinity = std::numeric_limits<double>::infinity();
+  const Axis &in_x = plan.in[2], &in_y = plan.in[1];
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   alignas(64) double x[SEGMENT], y;
   targets(plan.out[2], start.j, c.align_corners, start.count, x);
-  for (int row = 0; row < rows; row++) {
+  const auto row_of = [&](int row, int r) {
     targets(plan.out[1], start.i + row, c.align_corners, 1, &y);
-    const auto along = [&](int r) { return m.entry[r][2] + m.entry[r][1] * y; };
-    const double from_x = along(0), from_y = along(1), from_w = along(2);
+    return m.entry[r][2] + m.entry[r][1] * y;
+  };
+  // beyond these, paddings that do not repeat answer as at them
+  const auto within = [](double v, const Axis& in) { return clamp(v, -8.0, double(in.size) + 8); };
+  const double middle = x[start.count / 2], w = row_of(rows / 2, 2) + m.entry[2][0] * middle;
+  const auto first = [&](int r, const Axis& in) {
+    return std::floor(within((row_of(rows / 2, r) + m.entry[r][0] * middle) / w * in.half + in.middle, in));
+  };
+  const double first_x = first(0, in_x), first_y = first(1, in_y);
+  pairs.first_x = int32_t(first_x), pairs.first_y = int32_t(first_y);
+  for (int row = 0; row < rows; row++) {
+    const double from_x = row_of(row, 0), from_y = row_of(row, 1), from_w = row_of(row, 2);
     for (int p = 0; p < start.count; p++) {
       const double to_x = from_x + m.entry[0][0] * x[p], to_y = from_y + m.entry[1][0] * x[p], w = from_w + m.entry[2][0] * x[p];
-      const double inverse = 1 / w, most = w * w * largest;
-      const bool there = (w > smallest) & (std::fabs(to_x) < most) & (std::fabs(to_y) < most);
+      const double inverse = 1 / w, most = w * w * LARGEST;
+      const double at_x = within(to_x * inverse * in_x.half + in_x.middle, in_x) - first_x;
+      const double at_y = within(to_y * inverse * in_y.half + in_y.middle, in_y) - first_y;
+      const bool known = (w > SMALLEST) & (std::fabs(to_x) < most) & (std::fabs(to_y) < most);
+      const bool there = known & (std::fabs(at_x) < NEAR) & (std::fabs(at_y) < NEAR);
       pairs.inverse[row][p] = inverse;
-      pairs.at[row][2 * p] = float(there ? to_x * inverse : infinity);
-      pairs.at[row][2 * p + 1] = float(there ? to_y * inverse : infinity);
+      pairs.at[row][2 * p] = float(there ? at_x : infinity);
+      pairs.at[row][2 * p + 1] = float(there ? at_y : infinity);
     }
   }
 }
@@ -68,13 +88,16 @@ Lookup lookup_of(const P& plan, const Matrix& m, int64_t b, const Start& start, 
   s.to = (T*)c.output.data + b * out[0] + start.i * out[3] + start.j, s.plane_to = out[1], s.down_to = out[3];
   s.channels = c.channels;
   s.height = c.size[1], s.width = c.size[2];
-  s.half_x = plan.in[2].half, s.middle_x = plan.in[2].middle, s.half_y = plan.in[1].half, s.middle_y = plan.in[1].middle;
   s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.out[1] - start.i)), s.count = start.count;
   s.border = c.padding == BORDER;
   s.points = pairs.at[0], s.down_points = 2 * SEGMENT;
-  if (c.is_matrix)
+  if (c.is_matrix) {
     project(plan, m, start, s.rows, pairs);
-  else if (where[4] == 1 && where[3] == 2)
+    s.half_x = s.half_y = 1, s.first_x = pairs.first_x, s.first_y = pairs.first_y;
+    return s;
+  }
+  s.half_x = plan.in[2].half, s.middle_x = plan.in[2].middle, s.half_y = plan.in[1].half, s.middle_y = plan.in[1].middle;
+  if (where[4] == 1 && where[3] == 2)
     s.points = (const float*)c.where + b * where[0] + start.i * where[2] + start.j * 2, s.down_points = where[2];
   else
     collect(plan, b, start, s.rows, pairs);

@@ -67,7 +67,9 @@ struct Finder {
         last_x(int32_t(s.width - 2)),
         last_y(int32_t(s.height - 2)),
         down(int32_t(s.down)),
-        border(s.border) {}
+        border(s.border) {
+    x.count_from(s.first_x), y.count_from(s.first_y);
+  }
 };
 
 // Where sixteen points read, and how much each pixel counts.
@@ -211,7 +213,7 @@ RETICLE_INLINE void dot_planes(const Lookup& s, int64_t count, const T* from, co
   }
 }
 
-// The gradients of `count` points, x and y side by side.
+// The gradients of `count` points, x and y side by side, in the units that those are in.
 RETICLE_INLINE void write_pairs(const Finder& f, const Sixteen& at, const Dots& dots, int count, float* to, Seen& seen) {
   F16 x = {}, y = {};
   for (int r = 0; r < 2; r++) {

@@ -14,10 +14,11 @@ struct Lookup {
   void* to;
   int64_t plane_to, down_to;
   int64_t channels;
-  const float* points;  // x and y of the block's first point, side by side, normalised
+  const float* points;  // x and y of the block's first point, side by side
   int64_t down_points;  // numbers to the next row of them
   int64_t height, width;
-  double half_x, middle_x, half_y, middle_y;  // from normalised coordinates to pixels
+  double half_x, middle_x, half_y, middle_y;  // from points to pixels: those are half * point + middle,
+  int32_t first_x, first_y;                   // counted from here
   int32_t rows, count;                        // of points, up to LOOKUP_ROWS and LOOKUP_POINTS, at least 1
   bool border;                                // what lies outside is the nearest pixel, else 0
 };

@@ -23,10 +23,10 @@ const Lookups avx512_lookups = {forward_of, slopes_of};
 
 // Ticks of the clock, not cycles, but of that order. Where lookups are quick, eight of them take 5 to 15; where they are not, 50 and more.
 bool lookups_are_quick() {
-  constexpr int tries = 16, times = 64, most = 25;
+  constexpr int tries = 128, times = 64, most = 25;
   alignas(64) float table[32] = {};
   uint64_t least = ~uint64_t(0);
-  for (int n = 0; n < tries; n++) {  // some of them interrupted
+  for (int n = 0; n < tries; n++) {  // some are interrupted, and the first are slow
     F16 sum = {};
     const uint64_t start = __rdtsc();
     for (int t = 0; t < times; t++) {

@@ -58,6 +58,7 @@ struct Matrix {
 };
 
 constexpr double ORDINARY = 1000;
+constexpr double SMALLEST = 0x1p-63, LARGEST = 3.4028234663852886e38;  // that a matrix in single precision divides by, and numbers of it
 
 inline Matrix read_matrix(const Call& c, int64_t sample, const Axis* in, const Axis* out) {
   Matrix m = {};
@@ -193,8 +194,8 @@ void apply_matrix(const Call& c, const Matrix& m, const Axis* out, int64_t k, in
     }
   }
   if (!m.divides) return;
-  const X smallest = X(c.where_is_double ? 0x1p-511 : 0x1p-63), infinity = std::numeric_limits<X>::infinity();
-  const X largest = X(c.where_is_double ? 1.7976931348623157e308 : 3.4028234663852886e38);
+  const X smallest = X(c.where_is_double ? 0x1p-511 : SMALLEST), infinity = std::numeric_limits<X>::infinity();
+  const X largest = X(c.where_is_double ? 1.7976931348623157e308 : LARGEST);
   for (int r = 0; r < d; r++) {
     X* norm = norms.axis[2 - r];
     for (int p = 0; p < count; p++) {  // neither 1 / w^2, which the gradient needs, nor the quotient may overflow

@@ -76,10 +76,10 @@ void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b
 }
 
 // For a call for which is_lookup(). What is known of a grid is written where it belongs; of points that a matrix placed,
-// project(segment, points, 1 / w, gradients), x and y side by side. Only what is left is for take().
-template <class T, class P, class Take, class Project>
+// take_projected(segment, points of the block, row, gradients in pixels). Only what is left is for take().
+template <class T, class P, class Take, class TakeProjected>
 void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Reading<P>& reading,
-                       Take take, Project project) {
+                       Take take, TakeProjected take_projected) {
   const Call& c = plan.c;
   const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
   Pairs pairs;
@@ -91,7 +91,7 @@ void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t
   for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
     const Direct answer = answer_of(looked, row);
     if (answer.valid && !(answer.edge && (!answer.finite || c.padding == CONSTANT))) {
-      if (c.is_matrix) project(s, pairs.at[row], pairs.inverse[row], gradients[row]);
+      if (c.is_matrix) take_projected(s, pairs, row, gradients[row]);
       continue;
     }
     Slopes<float> slopes;
@@ -102,11 +102,11 @@ void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t
 }
 
 // Slopes of a block in whichever way is quickest: with several channels of a given grid, registers run out.
-template <int R, class T, class P, class Take, class Project>
+template <int R, class T, class P, class Take, class TakeProjected>
 void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block, Take take,
-                Project project) {
+                TakeProjected take_projected) {
   if constexpr (R == 2 && has_lookups<T, P>())
-    if (is_lookup(plan, m)) return gather_by_lookups<T>(plan, rows, m, b, number, s, block.reading[0], take, project);
+    if (is_lookup(plan, m)) return gather_by_lookups<T>(plan, rows, m, b, number, s, block.reading[0], take, take_projected);
   if constexpr (R == 2 && has_direct<T, P>())
     if (is_direct<T>(plan, m, number) && (plan.c.is_matrix || plan.c.channels == 1))
       return gather_directly<T>(plan, rows, m, b, number, s, block.reading[0], take);

@@ -65,9 +65,10 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, int32_t last, bool
   return t;
 }
 
-// From normalised coordinates to pixels, as in from_norms().
+// From normalised coordinates to pixels, as in from_norms(); counted from pixel `first`.
 struct NormLine {
   float half, middle, low, high, up;
+  int32_t first = 0;
 
   NormLine() = default;
   NormLine(double half, double middle, int64_t size, bool nearest = false)
@@ -77,13 +78,14 @@ struct NormLine {
         high(float(std::min<double>(double(size), BEYOND)) + 8),
         up(nearest ? 0.5f : 0.f) {}
 
+  void count_from(int32_t pixel) { first = pixel, low -= float(pixel), high -= float(pixel); }
   // What is not finite shows in `check`.
   template <class V>
   RETICLE_INLINE Cells<V> cells(V norm, V& check) const {
     const V x = rounded_product(norm, V{} + half) + middle;
     check += x * 0;
     const V above = x > low ? x : V{} + low;
-    return cells_of((above < high ? above : V{} + high) + up, 0);
+    return cells_of((above < high ? above : V{} + high) + up, first);
   }
 };
 

@@ -75,12 +75,15 @@ struct MatrixSums {
     of[d].add(s.k, s.i, below, s.padded());
   }
 
-  // The same of points before the viewer; all x and y side by side.
-  void add_projected(const Segment<P>& s, const float* points, const double* inverse, const float* gradients) {
+  // The same of points before the viewer, as project() in by_lookups.h leaves them: gradients in pixels, all x and y side by side.
+  void add_projected(const P& plan, const Segment<P>& s, const Pairs& pairs, int row, const float* gradients) {
+    const Axis &in_x = plan.in[2], &in_y = plan.in[1];
+    const double from_x = pairs.first_x - in_x.middle, from_y = pairs.first_y - in_y.middle;  // from the image's middle
     double along[2][SEGMENT] = {}, below[SEGMENT] = {};
     for (int p = 0; p < s.count; p++) {
-      const double x = gradients[2 * p] * inverse[p], y = gradients[2 * p + 1] * inverse[p];
-      along[0][p] = x, along[1][p] = y, below[p] = -(x * points[2 * p] + y * points[2 * p + 1]);
+      const double x = gradients[2 * p] * pairs.inverse[row][p], y = gradients[2 * p + 1] * pairs.inverse[row][p];
+      along[0][p] = x * in_x.half, along[1][p] = y * in_y.half;
+      below[p] = -(x * (pairs.at[row][2 * p] + from_x) + y * (pairs.at[row][2 * p + 1] + from_y));
     }
     const double* parts[] = {along[0], along[1], below};
     for (int r = 0; r < 3; r++) of[r].add(s.k, s.i, parts[r], s.count);
