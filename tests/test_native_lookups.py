@@ -1,19 +1,14 @@
 """What the compiled sampler does with points that are given one by one, or projected: pixels looked up in pairs. Against the reference."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from native_checks import assert_as_reference, away_from_centres, compiled, results
 
-from reticle import grid_sample, warp
-from reticle.grid import source_grid
-from reticle.sampling import native
+from reticle import grid_sample
 
-pytestmark = pytest.mark.skipif(native.WHY_NOT is not None, reason=f"native {native.WHY_NOT}")
+pytestmark = compiled
 # pixels of input and output: fewer points than a vector has, as many, one more, several blocks
 SHAPES = [((2, 2), (3, 5)), ((5, 7), (1, 16)), ((9, 8), (17, 17)), ((40, 37), (19, 70)), ((33, 150), (35, 129))]
 PADDINGS = ["zeros", "constant", "border"]
@@ -33,30 +28,9 @@ def projections(batch=2, tilt=0.2):
     return torch.eye(3) + torch.tensor([[0.2, 0.2, 0.2], [0.2, 0.2, 0.2], [tilt, tilt, 0]]) * (2 * torch.rand(batch, 3, 3) - 1)
 
 
-def results(image, where, out, grad, **how):
-    """The output, and the gradients of image and grid or matrix."""
-    image, where = image.clone().requires_grad_(), where.clone().requires_grad_()
-    y = warp(image, where, out, **how) if where.ndim == 3 else grid_sample(image, where, **how)
-    return y.detach(), *torch.autograd.grad(y, (image, where), grad)
-
-
-def away_from_centres(where, size, out, align_corners=False):
-    """1 at each point that does not lie at a pixel's centre along an axis, where slopes are one-sided and rounding takes either."""
-    grid = where.double() if where.ndim == 4 else source_grid(where.double(), out, align_corners)
-    size = torch.tensor([size[1], size[0]], dtype=torch.float64)
-    pixel = grid * (size - int(align_corners)) / 2 + (size - 1) / 2
-    return ((pixel - pixel.round()).abs() > 1e-3).all(-1)[:, None].float()
-
-
-def assert_as_reference(image, where, out, *, tol=3e-5, **how):
-    value = {"value": 0.3} if how.get("padding_mode") == "constant" else {}
-    align = how.get("align_corners", False)
-    grad = torch.rand(max(len(image), len(where)), image.shape[1], *out) * away_from_centres(where, image.shape[2:], out, align)
-    grad = grad.to(image.dtype)
-    got = results(image, where, out, grad, backend="native", **how, **value)
-    want = results(image.double(), where.double(), out, grad.double(), backend="reference", **how, **value)
-    for name, a, b in zip(("output", "gradient of input", "gradient of grid or matrix"), got, want, strict=True):
-        torch.testing.assert_close(a.double(), b, rtol=tol, atol=tol * float(b.abs().amax()), msg=lambda m, name=name: f"{name}: {m}")
+def filled(padding_mode):
+    """A padding, with a fill where there is one."""
+    return {"padding_mode": padding_mode, "value": 0.3 if padding_mode == "constant" else 0.0}
 
 
 @pytest.mark.parametrize("padding_mode", PADDINGS)
@@ -65,7 +39,7 @@ def assert_as_reference(image, where, out, *, tol=3e-5, **how):
 def test_given_points(channels, size, out, padding_mode):
     image = torch.rand(2, channels, *size)
     for align_corners in (False, True):
-        assert_as_reference(image, points(out), out, padding_mode=padding_mode, align_corners=align_corners)
+        assert_as_reference(image, points(out), out, align_corners=align_corners, **filled(padding_mode))
 
 
 @pytest.mark.parametrize("padding_mode", PADDINGS)
@@ -73,7 +47,7 @@ def test_given_points(channels, size, out, padding_mode):
 @pytest.mark.parametrize("channels", [1, 3, 6])
 def test_projected_points(channels, size, out, padding_mode):
     image = torch.rand(2, channels, *size)
-    assert_as_reference(image, projections(), out, tol=1e-4, padding_mode=padding_mode)
+    assert_as_reference(image, projections(), out, tol=1e-4, **filled(padding_mode))
 
 
 @pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 2e-3), (torch.bfloat16, 1.6e-2)], ids=str)
@@ -83,7 +57,7 @@ def test_16_bits(dtype, tol, padding_mode):
         for channels in (1, 3, 5):
             image = torch.rand(2, channels, *size).to(dtype)
             for where in (points(out), projections()):
-                assert_as_reference(image, where, out, tol=tol, padding_mode=padding_mode)
+                assert_as_reference(image, where, out, tol=tol, **filled(padding_mode))
 
 
 @pytest.mark.parametrize("width", [200, 5000, 1 << 18])
@@ -101,7 +75,7 @@ def test_projected_points_of_wide_images_are_placed_in_double(width):
 def test_points_behind_the_viewer_read_nothing():
     image, out = torch.rand(2, 3, 20, 30), (24, 40)
     matrix = projections(tilt=0.0)
-    matrix[:, 2, 0] = 2.0  # half of the output is behind
+    matrix[:, 2, 0] = 2.0  # a quarter of the output is behind
     grad = torch.ones(2, 3, *out)
     got = results(image, matrix, out, grad, backend="native")
     want = results(image.double(), matrix.double(), out, grad.double(), backend="reference")
@@ -118,7 +92,7 @@ def test_a_point_that_is_nowhere_spoils_no_other(bad, padding_mode):
         grid = points(out)
         grid[0, 7, 20, axis] = bad
         for channels in (1, 3):
-            how = {"padding_mode": padding_mode, "value": 0.3 if padding_mode == "constant" else 0.0}
+            how = filled(padding_mode)
             grad = torch.rand(2, channels, *out) * away_from_centres(grid, (20, 30), out).nan_to_num()
             got = results(image[:, :channels], grid, out, grad, backend="native", **how)
             want = results(image[:, :channels].double(), grid.double(), out, grad.double(), backend="reference", **how)
@@ -130,7 +104,7 @@ def test_a_point_that_is_nowhere_spoils_no_other(bad, padding_mode):
 @pytest.mark.parametrize("padding_mode", PADDINGS)
 def test_what_is_not_finite_reaches_only_the_points_that_read_it(bad, padding_mode):
     out, grid = (18, 50), points((18, 50))
-    how = {"padding_mode": padding_mode, "value": 0.3 if padding_mode == "constant" else 0.0}
+    how = filled(padding_mode)
     for at in ((0, 0), (0, 29), (19, 0), (19, 29), (10, 14)):
         for channels in (2, 6):
             image = torch.rand(2, channels, 20, 30)
@@ -163,11 +137,3 @@ def test_grids_and_images_are_read_in_place():
             grad = torch.ones(3, part.shape[1], *out)
             got, want = (results(part, g, out, grad, backend="native") for g in (other, grid))
             torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.skipif(native.WHY_NOT is not None or native.instruction_set() != "avx512", reason="no vectors of sixteen numbers here")
-@pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
-def test_without_vectors_of_sixteen_numbers_all_of_this_holds():
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", str(Path(__file__))]
-    done = subprocess.run(command, env={**os.environ, "RETICLE_ISA": "avx2"}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:]

@@ -1,19 +1,15 @@
 """What the compiled sampler does with points that are neighbours: pixels picked from rows, gradients gathered. Against the reference."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from native_checks import assert_as_reference, compiled, results
 
 from reticle import warp
 from reticle.grid import source_grid
-from reticle.sampling import native
 
-pytestmark = pytest.mark.skipif(native.WHY_NOT is not None, reason=f"native {native.WHY_NOT}")
+pytestmark = compiled
 # pixels of input and output: narrower than a vector, as wide, with a rest, several blocks
 SHAPES = [((5, 7), (6, 5)), ((9, 8), (8, 16)), ((40, 37), (19, 42)), ((20, 150), (35, 70))]
 # that a matrix turns by, in degrees, and enlarges by: the last of each leave the usual ways
@@ -26,29 +22,6 @@ def matrices(scale, degrees, *, batch=2, shift=0.137):
     cos, sin, there = scale * angle.cos(), scale * angle.sin(), torch.full((batch,), shift, dtype=torch.float64)
     mirror = (-1.0) ** torch.arange(batch, dtype=torch.float64)
     return torch.stack([cos * mirror, -sin, there, sin * mirror, cos, -there], 1).unflatten(1, (2, 3))
-
-
-def results(image, matrix, out, grad, **how):
-    """The output, and the gradients of image and matrix."""
-    image, matrix = image.clone().requires_grad_(), matrix.clone().requires_grad_()
-    y = warp(image, matrix, out, **how)
-    return y.detach(), *torch.autograd.grad(y, (image, matrix), grad)
-
-
-def away_from_centres(matrix, size, out):
-    """1 at each point that does not lie at a pixel's centre along an axis, where slopes are one-sided and rounding takes either."""
-    half = torch.tensor([size[1], size[0]], dtype=torch.float64) / 2
-    pixel = (source_grid(matrix.float().double(), out, align_corners=False) + 1) * half - 0.5
-    return ((pixel - pixel.round()).abs() > 1e-3).all(-1)[:, None].float()
-
-
-def assert_as_reference(image, matrix, out, *, tol=2e-5, **how):
-    grad = torch.rand(max(len(image), len(matrix)), image.shape[1], *out) * away_from_centres(matrix, image.shape[2:], out)
-    grad = grad.to(image.dtype)
-    got = results(image, matrix.float(), out, grad, backend="native", **how)
-    want = results(image.double(), matrix.float().double(), out, grad.double(), backend="reference", **how)
-    for name, a, b in zip(("output", "gradient of input", "gradient of matrix"), got, want, strict=True):
-        torch.testing.assert_close(a.double(), b, rtol=tol, atol=tol * float(b.abs().amax()), msg=lambda m, name=name: f"{name}: {m}")
 
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "border"])
@@ -176,11 +149,3 @@ def test_a_part_of_an_image_is_read_in_place():
     whole = torch.rand(3, 5, 60, 70)
     for part in (whole[:, 1:4, 10:50, 20:61], whole[:, ::2, ::3], whole[1:2].expand(4, -1, -1, -1)):
         assert_as_reference(part, matrices(0.9, 12, batch=len(part)), (30, 40))
-
-
-@pytest.mark.skipif(native.WHY_NOT is not None or native.instruction_set() != "avx512", reason="no vectors of sixteen numbers here")
-@pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
-def test_with_vectors_of_eight_numbers_all_of_this_holds():
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", str(Path(__file__))]
-    done = subprocess.run(command, env={**os.environ, "RETICLE_ISA": "avx2"}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:]

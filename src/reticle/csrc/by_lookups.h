@@ -7,11 +7,13 @@
 namespace reticle {
 namespace {
 
-static_assert(BLOCK_ROWS <= LOOKUP_ROWS && SEGMENT <= LOOKUP_POINTS, "a block is a lookup");
-
 template <class T, class P>
 constexpr bool has_lookups() {
+#if defined(__AVX__)
   return P::S == 2 && sizeof(typename P::A) == sizeof(float) && sizeof(T) > 1;  // a pair of bytes is not what can be looked up
+#else
+  return false;
+#endif
 }
 
 template <class P>
@@ -41,34 +43,40 @@ RETICLE_APART void collect(const P& plan, int64_t b, const Start& start, int row
 // Pixels from that of a block's middle which single precision holds well enough.
 constexpr double NEAR = 512;
 
-// By a matrix that divides, as in apply_matrix(), in pixels from that of the middle point; points that are nowhere, or too far away for single
-// precision, lie at infinity, which is left to the careful way.
+// A row of points by a matrix that divides, as in apply_matrix(); all are linear along it.
+struct ProjectedRow {
+  double from[3], by[3];  // x, y and what they are divided by
+
+  template <class P>
+  ProjectedRow(const P& plan, const Matrix& m, int64_t i) {
+    double y;
+    targets(plan.out[1], i, plan.c.align_corners, 1, &y);
+    for (int r = 0; r < 3; r++) from[r] = m.entry[r][2] + m.entry[r][1] * y, by[r] = m.entry[r][0];
+  }
+  RETICLE_INLINE double at(int r, double x) const { return from[r] + by[r] * x; }
+};
+
+// A pixel along an axis from the normalised coordinate; beyond 8 pixels outside, paddings that do not repeat answer as there.
+RETICLE_INLINE double pixel_of(double norm, const Axis& in) { return clamp(norm * in.half + in.middle, -8.0, double(in.size) + 8); }
+
+// The points of a block, in pixels from that of its middle point. Those that are nowhere, or too far away for single precision, lie at infinity,
+// which is left to the careful way.
 template <class P>
 RETICLE_APART void project(const P& plan, const Matrix& m, const Start& start, int rows, Pairs& pairs) {
-  const Call& c = plan.c;
   const Axis &in_x = plan.in[2], &in_y = plan.in[1];
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  alignas(64) double x[SEGMENT], y;
-  targets(plan.out[2], start.j, c.align_corners, start.count, x);
-  const auto row_of = [&](int row, int r) {
-    targets(plan.out[1], start.i + row, c.align_corners, 1, &y);
-    return m.entry[r][2] + m.entry[r][1] * y;
-  };
-  // beyond these, paddings that do not repeat answer as at them
-  const auto within = [](double v, const Axis& in) { return clamp(v, -8.0, double(in.size) + 8); };
-  const double middle = x[start.count / 2], w = row_of(rows / 2, 2) + m.entry[2][0] * middle;
-  const auto first = [&](int r, const Axis& in) {
-    return std::floor(within((row_of(rows / 2, r) + m.entry[r][0] * middle) / w * in.half + in.middle, in));
-  };
-  const double first_x = first(0, in_x), first_y = first(1, in_y);
+  alignas(64) double x[SEGMENT];
+  targets(plan.out[2], start.j, plan.c.align_corners, start.count, x);
+  const ProjectedRow middle(plan, m, start.i + rows / 2);
+  const double half_way = x[start.count / 2], inverse = 1 / middle.at(2, half_way);
+  const double first_x = std::floor(pixel_of(middle.at(0, half_way) * inverse, in_x));
+  const double first_y = std::floor(pixel_of(middle.at(1, half_way) * inverse, in_y));
   pairs.first_x = int32_t(first_x), pairs.first_y = int32_t(first_y);
   for (int row = 0; row < rows; row++) {
-    const double from_x = row_of(row, 0), from_y = row_of(row, 1), from_w = row_of(row, 2);
+    const ProjectedRow line(plan, m, start.i + row);
     for (int p = 0; p < start.count; p++) {
-      const double to_x = from_x + m.entry[0][0] * x[p], to_y = from_y + m.entry[1][0] * x[p], w = from_w + m.entry[2][0] * x[p];
-      const double inverse = 1 / w, most = w * w * LARGEST;
-      const double at_x = within(to_x * inverse * in_x.half + in_x.middle, in_x) - first_x;
-      const double at_y = within(to_y * inverse * in_y.half + in_y.middle, in_y) - first_y;
+      const double to_x = line.at(0, x[p]), to_y = line.at(1, x[p]), w = line.at(2, x[p]), inverse = 1 / w, most = w * w * LARGEST;
+      const double at_x = pixel_of(to_x * inverse, in_x) - first_x, at_y = pixel_of(to_y * inverse, in_y) - first_y;
       const bool known = (w > SMALLEST) & (std::fabs(to_x) < most) & (std::fabs(to_y) < most);
       const bool there = known & (std::fabs(at_x) < NEAR) & (std::fabs(at_y) < NEAR);
       pairs.inverse[row][p] = inverse;
@@ -82,14 +90,8 @@ RETICLE_APART void project(const P& plan, const Matrix& m, const Start& start, i
 template <class T, class P>
 Lookup lookup_of(const P& plan, const Matrix& m, int64_t b, const Start& start, Pairs& pairs) {
   const Call& c = plan.c;
-  const int64_t *in = c.input.stride, *out = c.output.stride, *where = c.where_stride;
-  Lookup s = {};
-  s.from = (const T*)c.input.data + b * in[0], s.plane = in[1], s.down = in[3];
-  s.to = (T*)c.output.data + b * out[0] + start.i * out[3] + start.j, s.plane_to = out[1], s.down_to = out[3];
-  s.channels = c.channels;
-  s.height = c.size[1], s.width = c.size[2];
-  s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.out[1] - start.i)), s.count = start.count;
-  s.border = c.padding == BORDER;
+  const int64_t* where = c.where_stride;
+  Lookup s = {patch_of<T>(plan, b, start)};
   s.points = pairs.at[0], s.down_points = 2 * SEGMENT;
   if (c.is_matrix) {
     project(plan, m, start, s.rows, pairs);

@@ -6,8 +6,6 @@
 namespace reticle {
 namespace {
 
-static_assert(BLOCK_ROWS <= STRIP_ROWS && SEGMENT <= STRIP_POINTS, "a block is a strip");
-
 template <class T, class P>
 constexpr bool has_strips() {
   return P::S == 2 && sizeof(typename P::A) == sizeof(float);
@@ -24,24 +22,13 @@ bool is_strip(const P& plan, const Matrix& m) {
   return wide && exact && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
 }
 
-// The rows of a block whose first point, of the sample, is at `i`, `j`.
 template <class T, class P>
-Strip strip_of(const P& plan, const Matrix& m, int64_t b, int64_t i, int64_t j, int count) {
-  const Call& c = plan.c;
-  const int64_t *in = c.input.stride, *out = c.output.stride;
+Strip strip_of(const P& plan, const Matrix& m, int64_t b, const Start& start) {
   const auto line = [&](int a) {
-    const double *step = m.pixels.step[a], start = m.pixels.origin[a] + (step[1] * double(i) + step[2] * double(j));
-    return Strip::Line{start, step[2], step[1]};
+    const double* step = m.pixels.step[a];
+    return Strip::Line{m.pixels.origin[a] + (step[1] * double(start.i) + step[2] * double(start.j)), step[2], step[1]};
   };
-  Strip s = {};
-  s.from = (const T*)c.input.data + b * in[0], s.plane = in[1], s.down = in[3];
-  s.height = int32_t(c.size[1]), s.width = int32_t(c.size[2]);
-  s.to = (T*)c.output.data + b * out[0] + i * out[3] + j, s.plane_to = out[1], s.down_to = out[3];
-  s.channels = c.channels;
-  s.x = line(2), s.y = line(1);
-  s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.out[1] - i)), s.count = count;
-  s.border = c.padding == BORDER;
-  return s;
+  return {patch_of<T>(plan, b, start), line(2), line(1)};
 }
 
 // --- the gradient of the input ---

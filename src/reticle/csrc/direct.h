@@ -1,5 +1,6 @@
 // Finding and reading in one go, where an image has few channels: what is known of eight points is used where it stands, in registers.
 #pragma once
+#include "patch.h"
 #include "reads.h"
 
 namespace reticle {
@@ -10,6 +11,9 @@ constexpr int64_t NEAR_BYTES = 1 << 15;  // what the nearest cache holds
 // What became of a row. `valid`: all coordinates are ordinary; else what was written does not count.
 struct Direct {
   bool valid, edge, finite;
+
+  // Whether some of its points still want the fill, or may have met what is not finite with a weight of 0 that is not its own.
+  bool wants_more(Padding padding) const { return edge && (!finite || padding == CONSTANT); }
 };
 
 // Where eight points read.
@@ -106,18 +110,6 @@ Planes<T, Out> planes_of(const P& plan, int64_t b) {
   return {int(c.channels), (const T*)c.input.data + b * in[0], in[1], in[3], (Out*)c.output.data + b * out[0], out[1], out[3]};
 }
 
-// As look_ahead() in quick.h, from one row to the next.
-struct Ahead {
-  bool wanted;
-  int64_t first = 0, step = 0;  // pixel of the first point of a row; from a row's pixels to those that will be wanted soon
-
-  void look(int64_t pixel, int64_t down) {
-    const int64_t far = 8 * std::abs(down), moved = pixel - first;
-    step = wanted && moved < far && moved > -far ? 2 * moved : 0;
-    first = pixel;
-  }
-};
-
 template <class T, class Out>
 RETICLE_INLINE void fetch_ahead(const Planes<T, Out>& planes, const int32_t* offset, int64_t step, int p) {
   for (int k = 0; k < planes.count; k++) {
@@ -148,6 +140,23 @@ struct Start {
   int count;
 };
 
+static_assert(BLOCK_ROWS <= PATCH_ROWS && SEGMENT <= PATCH_POINTS, "a block is a patch");
+
+// A block for the kernels of strips.h or lookups.h, which still want to know where its points are.
+template <class T, class P>
+Patch patch_of(const P& plan, int64_t b, const Start& start) {
+  const Call& c = plan.c;
+  const int64_t *in = c.input.stride, *out = c.output.stride;
+  Patch s = {};
+  s.from = (const T*)c.input.data + b * in[0], s.plane = in[1], s.down = in[3];
+  s.height = int32_t(c.size[1]), s.width = int32_t(c.size[2]);
+  s.to = (T*)c.output.data + b * out[0] + start.i * out[3] + start.j, s.plane_to = out[1], s.down_to = out[3];
+  s.channels = c.channels;
+  s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.out[1] - start.i)), s.count = start.count;
+  s.border = c.padding == BORDER;
+  return s;
+}
+
 // All points of a block: act.eight(planes from the row's first output point on, eight points, their number in the row, how many of them,
 // seen), and act.row(number of the row, what became of it). The next eight are found while those before are used: a processor that looks
 // few instructions ahead has work to do meanwhile.
@@ -157,8 +166,8 @@ RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const S
   Finder<typename Where::From> finder = {
       {}, int32_t(plan.in[1].size - S), int32_t(plan.in[2].size - S), int32_t(planes.down), plan.c.padding == BORDER};
   const Where where(plan, m, b, s.j, finder.from);
-  Ahead ahead = {planes.down * plan.c.size[1] * int64_t(sizeof(T)) > NEAR_BYTES};
-  const bool more = !ahead.wanted && b + 1 < plan.c.batch;
+  Ahead ahead;
+  const bool large = planes.down * plan.c.size[1] * int64_t(sizeof(T)) > NEAR_BYTES, more = !large && b + 1 < plan.c.batch;
   const int64_t i = s.i;
   const int rows = int(std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - i)), count = s.count, last = std::max(count - 8, 0);
   planes.to += i * planes.down_to + s.j;
@@ -168,7 +177,7 @@ RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const S
   finder.find(0, seen, now);
   for (int row = 0; row < rows; row++, planes.to += planes.down_to) {
     if (more) fetch_next(plan, planes, i + row);
-    ahead.look(now.offset[0], planes.down);
+    if (large) ahead.look(now.offset[0], planes.down);
     int p = 0;
     while (p < last) {
       const int then = std::min(p + 8, last);  // the last eight may be some of those before, again
@@ -199,7 +208,7 @@ constexpr bool has_direct() {
 #endif
 }
 
-// Those of 16 bits under a matrix have strips.
+// Of 16 bits under a matrix there are none: strips do what is usual of them.
 template <class T, class P>
 constexpr bool by_matrix_too() {
   return P::S == 1 || sizeof(T) != 2;

@@ -28,8 +28,8 @@ RETICLE_INLINE void pairs(const P& plan, const Rows& rows, const Reading<P>& s, 
   const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
   const int64_t* offset = s.offset + p;
   Vec<A> left[K] = {}, right[K] = {};
-  for (int k = 0; k < K && s.ahead; k++) {
-    for (int q = 0; q < VecOf<A>::lanes; q += 4) __builtin_prefetch(u + rows.offset[rows.count - 1] + k * next + offset[q] + s.ahead);
+  for (int k = 0; k < K && s.ahead.step; k++) {
+    for (int q = 0; q < VecOf<A>::lanes; q += 4) __builtin_prefetch(u + rows.offset[rows.count - 1] + k * next + offset[q] + s.ahead.step);
     __builtin_prefetch(v + k * next_out + 2 * plan.c.output.stride[3] + p, 1);
   }
   for (int r = 0; r < rows.count; r++) {

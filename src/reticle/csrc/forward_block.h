@@ -76,7 +76,7 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
   return false;
 }
 
-// The same, but for rows that want more.
+// The same, and then the rows that want more.
 template <class T, class P>
 bool forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   const Call& c = plan.c;
@@ -89,7 +89,7 @@ bool forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number,
     if (!done[row].valid) {
       read_block(plan, m, b, number, row, row + 1, s, block);
       forward_rows<T>(plan, m, b, number, row, rows, s, block);
-    } else if (done[row].edge && (!done[row].finite || c.padding == CONSTANT)) {
+    } else if (done[row].wants_more(c.padding)) {
       find_places(plan, m, b, s);
       finish(plan, done[row].finite, s, u, v + s.i * c.output.stride[3] + s.j);
     }
@@ -102,7 +102,7 @@ template <class T, class P>
 bool forward_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   if (!is_strip(plan, m)) return false;
   at_row(plan, number, 0, s);
-  const uint32_t strange = plan.c.strips->forward(plan.c.dtype, strip_of<T>(plan, m, b, s.i, s.j, s.count));
+  const uint32_t strange = plan.c.strips->forward(plan.c.dtype, strip_of<T>(plan, m, b, {s.i, s.j, s.count}));
   for (int row = 0; strange >> row; row++) {
     if (!(strange >> row & 1)) continue;
     read_block(plan, m, b, number, row, row + 1, s, block);

@@ -33,8 +33,8 @@ RETICLE_INLINE void dot_pairs(const P& plan, const Rows& rows, const Reading<P>&
   for (int p = 0; p < reading.count; p += VecOf<A>::lanes) {
     Vec<A> left[R] = {}, right[R] = {};
     for (int r = 0; r < R && !first; r++) left[r] = load(dots.left[r] + p), right[r] = load(dots.right[r] + p);
-    for (int k = 0; k < K && reading.ahead; k++) {
-      const T* soon = u + k * next + rows.offset[R - 1] + reading.ahead;
+    for (int k = 0; k < K && reading.ahead.step; k++) {
+      const T* soon = u + k * next + rows.offset[R - 1] + reading.ahead.step;
       for (int q = 0; q < VecOf<A>::lanes; q += 4) __builtin_prefetch(soon + reading.offset[p + q]);
       __builtin_prefetch(g + k * next_out + 2 * plan.c.output.stride[3] + p);
     }

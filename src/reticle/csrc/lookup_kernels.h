@@ -1,5 +1,6 @@
 // Points that are given one by one: sixteen at a time, each pixel looked up together with its right neighbour, in one piece.
 #pragma once
+#include "ahead.h"
 #include "lanes.h"
 #include "lookups.h"
 #include "tents.h"
@@ -49,7 +50,7 @@ RETICLE_INLINE bool is_zero(F16 check) { return _mm512_cmp_ps_mask((__m512)check
 
 // --- points ---
 
-constexpr int AT_ONCE = 16, IN_A_ROW = LOOKUP_POINTS / AT_ONCE;
+constexpr int AT_ONCE = 16, IN_A_ROW = PATCH_POINTS / AT_ONCE;
 
 // The first `n` of sixteen numbers: none of them, or all, where it is too few or too many.
 RETICLE_INLINE Reach first_of(int n) { return Reach(std::max(std::min(n, 16), 0)); }
@@ -106,20 +107,8 @@ RETICLE_INLINE Sixteen find(const Finder& f, const float* points, int count, See
   return s;
 }
 
-// Two rows on, points lie about twice as far away as from the row before to this one: what they read and write is asked for in time, which
-// the processor cannot foresee from block to block.
-struct Ahead {
-  int32_t first = 0, step = 0;  // pixel of the first point of a row; from a row's pixels to those that will be wanted soon
-
-  RETICLE_INLINE void look(int32_t pixel, int32_t down) {
-    const int32_t far = 8 * down, moved = pixel - first;
-    step = moved < far && moved > -far ? 2 * moved : 0;
-    first = pixel;
-  }
-};
-
 // The rows of a block, sixteen points at a time: act(row, first point, points, from their pixels to those that will be wanted soon, seen). The
-// next sixteen are found while those before are used: so much work as one of them makes, the processor does not look ahead.
+// next sixteen are found while those before are used: past as much work as that is, the processor does not see.
 template <class Act>
 RETICLE_INLINE Looked walk(const Lookup& s, Act act) {
   const Finder finder(s);
@@ -151,9 +140,9 @@ RETICLE_INLINE Looked walk(const Lookup& s, Act act) {
 
 // Of `count` planes.
 template <class T>
-RETICLE_INLINE void sum_planes(const Lookup& s, int64_t count, const T* from, const Sixteen& at, int32_t ahead, int p, T* to, Seen& seen) {
+RETICLE_INLINE void sum_planes(const Lookup& s, int64_t count, const T* from, const Sixteen& at, int64_t ahead, int p, T* to, Seen& seen) {
   const Reach reach = reach_of(s, p);
-  const int32_t soon = at.offset[0] + ahead;
+  const int64_t soon = at.offset[0] + ahead;
   for (int64_t k = 0; k < count; k++, from += s.plane, to += s.plane_to) {
     __builtin_prefetch(from + s.down + soon);
     __builtin_prefetch(to + 2 * s.down_to, 1);
@@ -176,11 +165,11 @@ Looked forward_lookup(const Lookup& given) {
   const T* from = (const T*)s.from;
   T* to = (T*)s.to;
   if (s.channels <= TOGETHER)
-    return walk(s, [&](int row, int p, const Sixteen& at, int32_t ahead, Seen& seen) {
+    return walk(s, [&](int row, int p, const Sixteen& at, int64_t ahead, Seen& seen) {
       sum_planes(s, s.channels, from, at, ahead, p, to + row * s.down_to + p, seen);
     });
-  Sixteen all[LOOKUP_ROWS][IN_A_ROW];
-  Looked looked = walk(s, [&](int row, int p, const Sixteen& at, int32_t, Seen&) { all[row][p / AT_ONCE] = at; });
+  Sixteen all[PATCH_ROWS][IN_A_ROW];
+  Looked looked = walk(s, [&](int row, int p, const Sixteen& at, int64_t, Seen&) { all[row][p / AT_ONCE] = at; });
   for (int64_t k = 0; k < s.channels; k += TOGETHER, from += TOGETHER * s.plane, to += TOGETHER * s.plane_to)
     for (int row = 0; row < s.rows; row++) {
       Seen seen;
@@ -197,10 +186,10 @@ struct Dots {
 };
 
 template <class T>
-RETICLE_INLINE void dot_planes(const Lookup& s, int64_t count, const T* from, const Sixteen& at, int32_t ahead, int p, const T* gradient,
+RETICLE_INLINE void dot_planes(const Lookup& s, int64_t count, const T* from, const Sixteen& at, int64_t ahead, int p, const T* gradient,
                                Dots& dots) {
   const Reach reach = reach_of(s, p);
-  const int32_t soon = at.offset[0] + ahead;
+  const int64_t soon = at.offset[0] + ahead;
   for (int64_t k = 0; k < count; k++, from += s.plane, gradient += s.plane_to) {
     __builtin_prefetch(from + s.down + soon);
     __builtin_prefetch(gradient + 2 * s.down_to);
@@ -235,15 +224,15 @@ Looked slopes_lookup(const Lookup& given, float* to, int64_t down_points) {
     write_pairs(finder, at, dots, std::min(s.count - p, AT_ONCE), to + row * down_points + 2 * p, seen);
   };
   if (s.channels <= TOGETHER)
-    return walk(s, [&](int row, int p, const Sixteen& at, int32_t ahead, Seen& seen) {
+    return walk(s, [&](int row, int p, const Sixteen& at, int64_t ahead, Seen& seen) {
       for (int k = 0; k < 2; k++) __builtin_prefetch(to + (row + 2) * down_points + 2 * p + 16 * k, 1);
       Dots dots;
       dot_planes(s, s.channels, from, at, ahead, p, gradient + row * s.down_to + p, dots);
       write(row, p, at, dots, seen);
     });
-  Sixteen all[LOOKUP_ROWS][IN_A_ROW];
-  Dots sums[LOOKUP_ROWS][IN_A_ROW];
-  Looked looked = walk(s, [&](int row, int p, const Sixteen& at, int32_t, Seen&) { all[row][p / AT_ONCE] = at; });
+  Sixteen all[PATCH_ROWS][IN_A_ROW];
+  Dots sums[PATCH_ROWS][IN_A_ROW];
+  Looked looked = walk(s, [&](int row, int p, const Sixteen& at, int64_t, Seen&) { all[row][p / AT_ONCE] = at; });
   const auto each = [&](auto act) {
     for (int row = 0; row < s.rows; row++)
       for (int p = 0; p < s.count; p += AT_ONCE) act(row, p, all[row][p / AT_ONCE], sums[row][p / AT_ONCE]);
@@ -252,7 +241,7 @@ Looked slopes_lookup(const Lookup& given, float* to, int64_t down_points) {
     each([&](int row, int p, const Sixteen& at, Dots& dots) {
       dot_planes(s, std::min(s.channels - k, TOGETHER), from, at, 0, p, gradient + row * s.down_to + p, dots);
     });
-  Seen seen[LOOKUP_ROWS];
+  Seen seen[PATCH_ROWS];
   each([&](int row, int p, const Sixteen& at, const Dots& dots) { write(row, p, at, dots, seen[row]); });
   for (int row = 0; row < s.rows; row++) seen[row].tell(row, looked);
   return looked;

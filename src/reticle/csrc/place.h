@@ -17,7 +17,7 @@
 namespace reticle {
 namespace {
 
-// The same for vectors: compilers take them to pieces for the barrier above.
+// The same for vectors, which compilers take to pieces for RETICLE_ROUNDED.
 template <class V>
 RETICLE_INLINE V rounded_product(V a, V b) {
 #if defined(__AVX512F__)

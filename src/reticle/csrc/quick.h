@@ -132,15 +132,6 @@ bool read_quickly(const P& plan, const Matrix& m, int64_t b, const int64_t* stri
   return false;
 }
 
-// Two rows on, a point reads about twice as far away as from the row before to this one. Caches that are told so in time hide the way
-// to memory, which the processor cannot foresee along a slanted row of several planes.
-template <class P>
-RETICLE_INLINE void look_ahead(const int64_t* stride, Reading<P>& r) {
-  const int64_t step = r.offset[0] - r.first, far = 8 * std::abs(stride[3]);
-  r.first = r.offset[0];
-  r.ahead = step < far && step > -far ? 2 * step : 0;
-}
-
 // Finds places and windows of a segment, and what it reads of a buffer with these strides.
 template <class P>
 RETICLE_APART void read_segment(const P& plan, const Matrix& m, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s,
@@ -151,7 +142,7 @@ RETICLE_APART void read_segment(const P& plan, const Matrix& m, int64_t b, const
     make_windows(plan, wanted, s);
     make_reading(plan, stride, s, r);
   }
-  look_ahead(stride, r);
+  r.ahead.look(r.offset[0], stride[3]);
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ RETICLE_INLINE void fetch(const T* from, int64_t count) {
 // When point p is read: a row further on, and of the next sample.
 template <class T, class P>
 RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const Next<T>& next) {
-  if (s.ahead) fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead, plan.c.channels);
+  if (s.ahead.step) fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead.step, plan.c.channels);
   fetch<0>(next.first + p * next.share, next.share);
 }
 

@@ -1,5 +1,6 @@
 // A piece of one output row, ready to be read: windows along the axes, and the offsets and weights of their rows of pixels.
 #pragma once
+#include "ahead.h"
 #include "window.h"
 
 namespace reticle {
@@ -62,7 +63,7 @@ struct Reading {
 
   int count;
   bool edge, any_hard;
-  int64_t first = 0, ahead = 0;         // pixel of the first point; from this row's pixels to those that will be wanted soon
+  Ahead ahead;
   alignas(64) int64_t offset[SEGMENT];  // of the first pixel of a window
   alignas(64) A column_weight[P::S][SEGMENT];
   alignas(64) A row_weight[P::S * P::S][SEGMENT];

@@ -90,7 +90,7 @@ void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t
   const Looked looked = c.lookups->slopes(c.dtype, lookup, to, 2 * (c.is_matrix ? SEGMENT : c.out[2]));
   for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
     const Direct answer = answer_of(looked, row);
-    if (answer.valid && !(answer.edge && (!answer.finite || c.padding == CONSTANT))) {
+    if (answer.valid && !answer.wants_more(c.padding)) {
       if (c.is_matrix) take_projected(s, pairs, row, gradients[row]);
       continue;
     }

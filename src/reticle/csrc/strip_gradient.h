@@ -63,7 +63,7 @@ struct Places {
 
 // The rows of the output around each piece of one row of pixels.
 struct RowsAround {
-  static constexpr int room = STRIP_POINTS / Lanes::points;
+  static constexpr int room = PATCH_POINTS / Lanes::points;
   using D = Lanes::D;
 
   alignas(64) int32_t none[room];               // no point is near

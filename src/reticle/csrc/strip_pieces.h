@@ -18,17 +18,17 @@ struct Points {
 
 // The rectangles of a block: a piece is as many points as a vector has.
 struct Pieces {
-  static constexpr int room = STRIP_POINTS / Lanes::points;
+  static constexpr int room = PATCH_POINTS / Lanes::points;
   using D = Lanes::D;
   static constexpr int lanes = sizeof(D) / sizeof(double);
 
   int32_t a_row, height;                        // pieces of a row of points, rows of a rectangle
   int32_t point[room];                          // the first of each piece of a row; the last may hold some of the piece before, again
-  alignas(64) int32_t first[STRIP_ROWS][room];  // pixel of each rectangle
+  alignas(64) int32_t first[PATCH_ROWS][room];  // pixel of each rectangle
   // Pixels of the image on these sides of it.
-  alignas(64) float left[STRIP_ROWS][room], above[STRIP_ROWS][room];
+  alignas(64) float left[PATCH_ROWS][room], above[PATCH_ROWS][room];
   Lanes::V step_x, step_y;                                     // of the points of a piece, from its first
-  alignas(64) float x[STRIP_ROWS][room], y[STRIP_ROWS][room];  // of that one, in the rectangle
+  alignas(64) float x[PATCH_ROWS][room], y[PATCH_ROWS][room];  // of that one, in the rectangle
 
   // `margin`: pixels that a rectangle begins before its first point at least.
   Pieces(const Strip& s, double margin) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {

@@ -1,26 +1,14 @@
-// A block of output pixels of an image under an affine map, bilinear: what the kernels of strip_kernels.h are asked.
+// A block of output pixels of an image under an affine map: what the kernels of strip_kernels.h are asked.
 #pragma once
-#include "sampler.h"
+#include "patch.h"
 
 namespace reticle {
 
-constexpr int STRIP_ROWS = 16, STRIP_POINTS = 64;  // at most, of a block
-
-struct Strip {
-  // The input: the first pixel of its first plane, numbers to the next plane and to the next row, whose pixels lie side by side.
-  const void* from;
-  int64_t plane, down;
-  int32_t height, width;
-  // The output: the block's first pixel in the first plane. Written forward; backward the gradient that is read.
-  void* to;
-  int64_t plane_to, down_to;
-  int64_t channels;
+struct Strip : Patch {
   // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
   struct Line {
     double start, along, below;
   } x, y;
-  int32_t rows, count;  // of points, up to STRIP_ROWS and STRIP_POINTS, at least 1
-  bool border;          // what lies outside is the nearest pixel, else 0
 
   // Sums over the points of what is known of x and of y, times 1 and times the point's number along the row and along the column.
   struct Slopes {
