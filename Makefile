@@ -25,7 +25,7 @@ demo: $(COMPILED)  ## train with and without a spatial transformer on real digit
 	$(BIN)/python -m reticle.demo --out runs/demo
 
 test: $(COMPILED)  ## run the tests; PYTEST_ARGS="tests/test_grid.py" picks some
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 # True where an int may stand for a float, as everywhere in Python
 SHAPES := beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))

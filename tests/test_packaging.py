@@ -12,6 +12,7 @@ import pytest
 from reticle.sampling import native
 
 ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # by one worker: it takes a minute to build
 
 
 def build(folder, **environment):
@@ -56,7 +57,6 @@ def wheel(file):
         return {name: archive.getinfo(name).file_size for name in archive.namelist()}
 
 
-@pytest.mark.slow
 def test_a_wheel_holds_every_source_file_and_recipe(wheel):
     patterns = ("*.py", "*.yaml", "*.result.json", "*.safetensors", "py.typed")
     wanted = [f for pattern in patterns for f in (ROOT / "src" / "reticle").rglob(pattern)]
@@ -64,14 +64,12 @@ def test_a_wheel_holds_every_source_file_and_recipe(wheel):
     assert len(wanted) > 40 and not missing, missing
 
 
-@pytest.mark.slow
 def test_a_wheel_holds_nothing_else(wheel):
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"reticle"}
     assert not [name for name in wheel if "test_" in name]
     assert not [name for name in wheel if name.endswith((".cpp", ".h"))]
 
 
-@pytest.mark.slow
 def test_a_wheel_is_for_any_python_and_has_the_library_or_a_reason(wheel, file):
     (made,) = {Path(name).name for name in wheel if "/_native." in name}
     assert file.name.split("-")[2:4] == ["py3", "none"]
@@ -79,7 +77,6 @@ def test_a_wheel_is_for_any_python_and_has_the_library_or_a_reason(wheel, file):
         assert made == "_native.so"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("RETICLE_NATIVE") == "0", reason="what is switched off here may be built there")
 def test_an_installed_wheel_says_which_kernels_it_has(file, tmp_path):
     line = info(file, tmp_path)
@@ -89,7 +86,6 @@ def test_an_installed_wheel_says_which_kernels_it_has(file, tmp_path):
         assert line.startswith("was not built: ")
 
 
-@pytest.mark.slow
 def test_without_a_compiler_it_installs_and_says_why_it_is_not_fast(tmp_path):
     file = build(tmp_path, CC="/bin/false", CXX="/bin/false")
     line = info(file, tmp_path)

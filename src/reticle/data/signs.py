@@ -56,7 +56,7 @@ def signs(*, size: int = 48, class_weights: Weights = None, limit: int | None = 
         boxes = np.stack([drawn[int(labels[i]), int(number[i])][1][frame[i]] for i in index])
         parts.append((Labelled(images, labels[index]), Signs([], labels[index], number[index], boxes)))
     (train, train_signs), (test, test_signs) = parts
-    film = _track(0, 0, stream=2, size=size)[0]
+    film = _track(0, 0, stream=2, size=size)[0].copy()  # what is stacked is a copy already
     return SignImages(
         train,
         test,
@@ -68,6 +68,7 @@ def signs(*, size: int = 48, class_weights: Weights = None, limit: int | None = 
     )
 
 
+@functools.lru_cache(maxsize=512)  # all of one size and more, some 20 MB: a run asks for its data more than once
 def _track(label: int, track: int, *, stream: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Ten images of one sign, ``(10, S, S, 3)``, and the boxes round its plate."""
     rng = generator(stream, label * 1000 + track)
