@@ -134,6 +134,27 @@ def test_windows_without_a_digit_are_a_class_of_their_own():
     assert torch.equal(labels[labels < 10], plain.digits.test.labels[labels < 10])
 
 
+def test_windows_near_a_digit_that_miss_it_are_of_the_last_class_too():
+    data = windows(near=0.9, clutter=0)
+    digits, index = data.digits.test, np.resize(np.arange(data.num_test), 2000)
+    drawn = data._draw(np.random.default_rng(0), digits, index)
+    side, first, missed = drawn.window[:, :1], drawn.window[:, 1:], drawn.empty
+    assert data.num_classes == 11 and not drawn.bare.any() and 0.7 < missed.mean() < 0.9
+    assert first.min() >= 0 and (first + side).max() <= 84 and side[missed].min() >= 28 and side[missed].max() <= 42
+    assert (np.abs(first + side / 2 - drawn.corner - 14) <= 28).all(1)[missed].all()
+    # on a grid of quarters of a pixel
+    ticks = (np.arange(84 * 4) + 0.5) / 4
+    for corner, own, start, is_missed in zip(drawn.corner, side, first, missed, strict=True):
+        (x, y), (u, v) = (((ticks >= at[:, None]) & (ticks < at[:, None] + n)) for at, n in ((corner, 28), (start, own)))
+        square, window = np.outer(y, x), np.outer(v, u)
+        share = (square & window).sum() / (square | window).sum()
+        holds_the_digit = (start <= corner + 4).all() and (start + own >= corner + 24).all()
+        assert share < 0.61 if is_missed else share > 0.59 or holds_the_digit
+    images, labels = data._make(digits, index, drawn, slice(0, 500), "cpu")
+    assert torch.equal(labels == 10, torch.from_numpy(missed[:500]))
+    assert images[labels == 10].flatten(1).any(1).float().mean() > 0.3  # some show a part of it
+
+
 # sequences --------------------------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +200,7 @@ def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
         ("digit_windows", {"canvas": 27}, "DigitWindows: `canvas` must be a whole number of at least 28; got 27."),
         ("digit_windows", {"clutter": -1}, "DigitWindows: `clutter` must be a whole number of at least 0; got -1."),
         ("digit_windows", {"empty": 1.0}, "DigitWindows: `empty` must be a share from 0 to below 1; got 1.0."),
+        ("digit_windows", {"near": -0.1}, "DigitWindows: `near` must be a share from 0 to below 1; got -0.1."),
         ("digit_sequences", {"num_test": 0}, "DigitSequences: `num_test` must be a whole number of at least 1; got 0."),
         ("digit_sequences", {"canvas": 99}, "DigitSequences: `canvas` must be a whole number of at least 100; got 99."),
     ],

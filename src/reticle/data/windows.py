@@ -16,6 +16,8 @@ from .order import TEST_WINDOWS, WINDOWS, check_whole, generator, part_of, shuff
 from .split import Digits
 
 RIM = 4  # of the digits' squares, in pixels: nothing but black
+NEAR = 1.5  # times the side of a digit's square: the largest of the windows near it
+ON = 0.6  # share of the union of a window and a digit's square that their overlap must exceed for a window near it to be on it
 DENSER = 2  # samples per pixel along each axis, averaged: as the locator's windows
 
 
@@ -24,8 +26,10 @@ class _Drawn(NamedTuple):
 
     corner: np.ndarray
     """``(B, 2)``: of the digit's square on its image, (x, y)"""
+    bare: np.ndarray
+    """``(B,)``: whether there is no digit on the image"""
     empty: np.ndarray
-    """``(B,)``: whether there is no digit"""
+    """``(B,)``: whether there is none in the window"""
     window: np.ndarray
     """``(B, 3)``: side and corner (x, y) of the window, in pixels"""
     patches: np.ndarray
@@ -37,24 +41,27 @@ class DigitWindows:
 
     A window holds all of the digit but for the black rim of its square, and lies within the image. The logarithm of its side is
     uniform, from that of the digit's square to the whole image; so is its place, as far as there is a choice. Some images have no digit:
-    their windows are a class of their own, the last.
+    their windows are a class of their own, the last. So are windows that are ``near`` and miss: one that cuts the digit shows none.
 
     Args:
         digits: the digits.
         canvas: side of the images that windows are cut from, in pixels.
         clutter: number of patches on each image.
-        empty: share of images without a digit; with 0 there is no class for them.
+        empty: share of images without a digit.
+        near: share of windows that are up to half as large again as the digit's square and anywhere around it, whether they hold the
+            digit or not; they are on it if the overlap exceeds 0.6 of the union. Without ``empty`` and ``near`` there is no last class.
     Raises:
         ValueError: an argument is out of range.
     """
 
-    def __init__(self, digits: DistortedDigits, *, canvas: int = 84, clutter: int = 16, empty: float = 0.0) -> None:
+    def __init__(self, digits: DistortedDigits, *, canvas: int = 84, clutter: int = 16, empty: float = 0.0, near: float = 0.0) -> None:
         for name, value, least in (("canvas", canvas, digits.test.side), ("clutter", clutter, 0)):
             check_whole(name, value, least, "DigitWindows")
-        if not 0 <= empty < 1:
-            raise ValueError(f"DigitWindows: `empty` must be a share from 0 to below 1; got {empty}.")
-        self.digits, self.canvas, self.clutter, self.empty = digits, canvas, clutter, empty
-        self.num_classes = digits.num_classes + (empty > 0)
+        for name, share in (("empty", empty), ("near", near)):
+            if not 0 <= share < 1:
+                raise ValueError(f"DigitWindows: `{name}` must be a share from 0 to below 1; got {share}.")
+        self.digits, self.canvas, self.clutter, self.empty, self.near = digits, canvas, clutter, empty, near
+        self.num_classes = digits.num_classes + (empty > 0 or near > 0)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -98,16 +105,28 @@ class DigitWindows:
         last = np.minimum(corner + RIM, self.canvas - side)
         window = np.concatenate([side, first + rng.random((count, 2)) * np.maximum(last - first, 0)], axis=1)
         sizes = {"num_images": len(digits.labels), "side": digits.side, "canvas": self.canvas}
-        return _Drawn(corner, rng.random(count) < self.empty, window, draw_patches(rng, index, self.clutter, **sizes))
+        bare, patches = rng.random(count) < self.empty, draw_patches(rng, index, self.clutter, **sizes)
+        near = np.flatnonzero(rng.random(count) < self.near)
+        window[near] = self._draw_near(rng, corner[near], digits.side)
+        missed = np.zeros(count, dtype=bool)
+        missed[near] = _overlap(window[near], corner[near], digits.side) <= ON
+        return _Drawn(corner, bare, bare | missed, window, patches)
+
+    def _draw_near(self, rng: np.random.Generator, corner: np.ndarray, side: int) -> np.ndarray:
+        """Windows whose middle is anywhere within a digit's side of that of its square, or as near as the image allows."""
+        count = len(corner)
+        own = np.minimum(side * NEAR ** rng.random((count, 1)), self.canvas)
+        middle = corner + side / 2 + side * rng.uniform(-1, 1, (count, 2))
+        return np.concatenate([own, np.clip(middle - own / 2, 0, self.canvas - own)], axis=1)
 
     def _make(
         self, digits: Digits, index: np.ndarray, drawn: _Drawn, part: slice, device: torch.device | str
     ) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, " b"]]:
-        corner, empty, window, patches = (torch.from_numpy(array[part]) for array in drawn)
+        corner, bare, empty, window, patches = (torch.from_numpy(array[part]) for array in drawn)
         images = torch.zeros(len(corner), 1, self.canvas, self.canvas, device=device)
         for image, pixels, (x, y) in zip(images, digits.pixels(index[part], device), corner.tolist(), strict=True):
             image[:, y : y + digits.side, x : x + digits.side] = pixels
-        images[empty.to(device)] = 0
+        images[bare.to(device)] = 0
         if self.clutter:
             images = paste(cut(digits.images, patches).to(device) / 255, patches.to(device), images)
         labels = digits.labels[torch.from_numpy(index[part])].masked_fill(empty, self.digits.num_classes)
@@ -121,6 +140,13 @@ class DigitWindows:
         return avg_pool2d(warp(images, matrix, (out, out)), DENSER)
 
 
+def _overlap(window: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
+    """Intersection over union of windows and digits' squares."""
+    own, first = window[:, :1], window[:, 1:]
+    shared = np.clip(np.minimum(first + own, corner + side) - np.maximum(first, corner), 0, None).prod(axis=1)
+    return shared / (own[:, 0] ** 2 + side**2 - shared)
+
+
 @DATASETS.register("digit_windows")
 def digit_windows(
     *,
@@ -128,6 +154,7 @@ def digit_windows(
     canvas: int = 84,
     clutter: int = 16,
     empty: float = 0.0,
+    near: float = 0.0,
     limit: int | None = None,
     data_dir: Path | str | None = None,
 ) -> DigitWindows:
@@ -135,7 +162,9 @@ def digit_windows(
 
     Args:
         digits: the data set that the digits come from: ``mnist``, or ``digits``, which needs no download.
-        canvas, clutter, empty: as for :class:`DigitWindows`.
+        canvas, clutter, empty, near: as for :class:`DigitWindows`.
         limit, data_dir: as for that data set.
     """
-    return DigitWindows(DATASETS[digits](distortion="none", limit=limit, data_dir=data_dir), canvas=canvas, clutter=clutter, empty=empty)
+    return DigitWindows(
+        DATASETS[digits](distortion="none", limit=limit, data_dir=data_dir), canvas=canvas, clutter=clutter, empty=empty, near=near
+    )
