@@ -144,7 +144,13 @@ def test_a_run_is_drawn(name, count, tmp_path):
     kept = read_tensors(sorted(Run(tmp_path).snapshots.glob("[0-9]*"))[-1])
     assert set(kept) == {"prediction"} | {key_of(key, number) for key in ("theta", "grid", "output") for number in range(count)}
     told = []
-    assert {file.name for file in show_run(tmp_path, tell=told.append)} == {"curves.png", "window.png", "moving.gif", "evolution.gif"}
+    assert {file.name for file in show_run(tmp_path, tell=told.append)} == {
+        "curves.png",
+        "window.png",
+        "moving.gif",
+        "evolution.gif",
+        "evolution.png",
+    }
     assert not told
 
 

@@ -104,7 +104,7 @@ def test_a_run_whose_classes_have_names_gets_pictures_of_them(run, trained):
     told = []
     files = {file.name for file in show_run(run.path, tell=told.append)}
     expected = {"confusion.png", "hardest.png", "mean.png"}
-    assert files == {"curves.png", "window.png", "moving.gif", "evolution.gif"} | expected and not told
+    assert files == {"curves.png", "window.png", "moving.gif", "evolution.gif", "evolution.png"} | expected and not told
     with Image.open(run.path / "pictures" / "moving.gif") as film:
         assert film.n_frames == 10  # a track, not a figure of eight
     plain = {file.name for file in show_run(trained / "narrow_cnn", tell=told.append)}

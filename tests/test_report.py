@@ -54,7 +54,7 @@ def names(files):
 
 
 def test_a_finished_run_gets_four_pictures(run, told):
-    assert names(show_run(run.path, tell=told.append)) == {"curves.png", "window.png", "moving.gif", "evolution.gif"}
+    assert names(show_run(run.path, tell=told.append)) == {"curves.png", "window.png", "moving.gif", "evolution.gif", "evolution.png"}
     assert not told
     with Image.open(run.path / "pictures" / "evolution.gif") as film:
         assert film.n_frames == len(list(run.snapshots.glob("[0-9]*.safetensors")))
@@ -70,7 +70,7 @@ def test_a_running_run_shows_its_last_checkpoint(run, told):
     run.result.unlink()
     with open(run.metrics, "a") as out:
         out.write('{"step": 3, "lo')  # killed while it wrote
-    assert len(show_run(run.path, tell=told.append)) == 4
+    assert len(show_run(run.path, tell=told.append)) == 5
     assert not told
 
 
@@ -78,7 +78,7 @@ def test_a_run_without_weights_yet_shows_what_there_is(run, told):
     run.weights.unlink()
     run.checkpoint.unlink()
     run.metrics.unlink()
-    assert names(show_run(run.path, tell=told.append)) == {"evolution.gif"}
+    assert names(show_run(run.path, tell=told.append)) == {"evolution.gif", "evolution.png"}
     assert [line.partition(": ")[2] for line in told] == [
         "no step is logged yet; curves.png has to wait.",
         "there are no weights yet; window.png and moving.gif come with the first checkpoint.",

@@ -17,6 +17,7 @@ from reticle.viz import (
     Snapshot,
     View,
     evolution_frames,
+    evolution_picture,
     moving_frames,
     moving_images,
     save_curves,
@@ -193,6 +194,31 @@ def test_evolution_has_a_frame_a_snapshot_and_a_strip_that_fills(images):
     assert half == pytest.approx(full / 2, abs=1)
 
 
+WAY = {0: 1.0, 1: 1.0, 2: 0.98, 4: 0.8, 8: 0.7, 16: 0.72, 32: 0.55, 64: 0.5, 128: 0.52, 256: 0.5}  # scale of the window at each step
+
+
+def test_the_way_is_drawn_at_moments_that_are_equally_far_apart(images, monkeypatch):
+    heads = []
+    monkeypatch.setattr("reticle.viz.pages.table", lambda rows, *a, **how: heads.append([len(rows), *how["heads"]]) or rows[0].picture)
+    snapshots = [Snapshot(step, [view_of(images, zoomed(scale))]) for step, scale in WAY.items()]
+    evolution_picture(images, snapshots)
+    evolution_picture(images, snapshots, rows=2, moments=2)
+    evolution_picture(images, snapshots[:2])  # nothing moved
+    # 1 to 0.5 in five parts: at 0.9, 0.8, 0.7, 0.6 or less; the last, though it had been there before
+    first = [3, "step 0", "step 4", "step 8", "step 32", "step 64", "step 256", "sees"]
+    assert heads == [first, [2, "step 0", "step 64", "step 256", "sees"], [3, "step 0", "step 1", "sees"]]
+
+
+def test_the_way_has_the_windows_of_each_moment_and_the_last_output(images):
+    snapshots = [Snapshot(step, [view_of(images, zoomed(scale))]) for step, scale in ((0, 1.0), (4, 0.75), (9, 0.5))]
+    twice = [Snapshot(step, views * 2) for step, views, _ in snapshots]
+    two, three, doubled = (evolution_picture(images, taken, side=200) for taken in (snapshots[::2], snapshots, twice))
+    assert two.width < three.width < doubled.width and two.height == three.height == doubled.height
+    assert sum(colour == ORANGE for colour in two.get_flattened_data()) > 1000
+    nowhere = view_of(images, zoomed(math.nan))
+    assert evolution_picture(images, [*snapshots, Snapshot(10, [nowhere])]).height > 0
+
+
 def test_gif_has_every_frame_its_duration_and_true_colours(images, tmp_path):
     snapshots = [Snapshot(step, [view_of(images, zoomed(1 - step / 20))]) for step in range(6)]
     frames = evolution_frames(images, snapshots)
@@ -261,6 +287,10 @@ def test_wrong_input_is_named(images, tmp_path):
         window_picture(images[:2], [view])
     with pytest.raises(ValueError, match=r"`snapshots` must hold at least one; got none"):
         evolution_frames(images, [])
+    with pytest.raises(ValueError, match=r"evolution_picture: `snapshots` must hold at least one; got none"):
+        evolution_picture(images, [])
+    with pytest.raises(ValueError, match=r"`moments` must be at least 2, the first and the last; got 1"):
+        evolution_picture(images, [Snapshot(0, [view])], moments=1)
     with pytest.raises(ValueError, match=r"`durations` must have one entry a frame; got 1 for 2 frames"):
         save_gif([Image.new("RGB", (4, 4))] * 2, tmp_path / "x.gif", durations=[1])
     with pytest.raises(ValueError, match=r"`curves` must hold at least one point; got none"):

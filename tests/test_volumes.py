@@ -14,7 +14,7 @@ from reticle.recipe import load
 from reticle.show import show_run
 from reticle.train import fit
 from reticle.training.checkpoint import read_tensors
-from reticle.viz import BOX, Snapshot, View, evolution_frames, window_picture
+from reticle.viz import BOX, Snapshot, View, evolution_frames, evolution_picture, window_picture
 from reticle.viz.panel import Look
 from reticle.viz.style import CORNERS, WINDOWS
 from reticle.viz.volume import box_overshoot, bright, volume_card
@@ -227,6 +227,12 @@ def test_a_film_of_volumes_has_a_frame_a_snapshot():
     assert len({frame.tobytes() for frame in frames}) == 2 and len({frame.size for frame in frames}) == 1
 
 
+def test_the_way_of_a_box_is_seen_from_the_front():
+    x, boxes = torch.rand(2, 1, 12, 12, 12), [View((BOX * scale).expand(2, 8, 3), torch.rand(2, 1, 12, 12)) for scale in (1.0, 0.8, 0.5)]
+    pages = [evolution_picture(x, [Snapshot(step, [box]) for step, box in enumerate(boxes[:n])]) for n in (2, 3)]
+    assert pages[1].width > pages[0].width and pages[1].height == pages[0].height
+
+
 @pytest.mark.errors
 def test_views_that_do_not_fit_a_volume_are_named():
     with pytest.raises(ValueError, match=r"`grid` must have shape \(B, 8, 3\), B = 1; got \(1, 4, 3\)"):
@@ -242,7 +248,7 @@ def test_a_run_is_drawn_before_and_after_training(tmp_path):
     assert set(read_tensors(last)) == {"theta", "output", "prediction"} and last.stat().st_size < 50_000
     torch.testing.assert_close(read_tensors(first)["theta"], torch.eye(3, 4).flatten().expand(6, 12))
     told = []
-    assert {file.name for file in show_run(tmp_path, tell=told.append)} == {"curves.png", "window.png", "evolution.gif"}
+    assert {file.name for file in show_run(tmp_path, tell=told.append)} == {"curves.png", "window.png", "evolution.gif", "evolution.png"}
     assert told == ["jaderberg2015/volume_cnn_affine: the model reads volumes; moving.gif is for images."]
 
 

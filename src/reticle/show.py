@@ -23,6 +23,7 @@ from .viz import (
     Snapshot,
     View,
     evolution_frames,
+    evolution_picture,
     mean_picture,
     moving_frames,
     moving_images,
@@ -44,8 +45,9 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         data_dir: where the run's data lies, if not where it is looked for anyway.
         tell: called with each such line.
     Returns:
-        The files: ``curves.png`` and, for a model with a transformer that reads the images, ``window.png``, ``moving.gif`` and
-        ``evolution.gif``; where the classes have names, ``confusion.png``, ``hardest.png`` and, with such a transformer, ``mean.png``.
+        The files: ``curves.png`` and, for a model with a transformer that reads the images, ``window.png``, ``moving.gif``,
+        ``evolution.gif`` and ``evolution.png``; where the classes have names, ``confusion.png``, ``hardest.png`` and, with such a
+        transformer, ``mean.png``.
     Raises:
         FileNotFoundError: ``run`` is not the folder of a run.
         ValueError: a file of the run is damaged; the message names it.
@@ -72,7 +74,8 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         labels = None if snapshots[0].predictions is None else fixed["labels"]
         frames = evolution_frames(fixed["images"], snapshots, labels=labels, total=recipe.train.steps, names=_names(data))
         durations = [FIRST, *[EACH] * (len(frames) - 2), LAST][: len(frames)]
-        made.append(save_gif(frames, pictures / "evolution.gif", durations=durations))
+        made += [save_gif(frames, pictures / "evolution.gif", durations=durations), pictures / "evolution.png"]
+        evolution_picture(fixed["images"], snapshots).save(made[-1])
     return made
 
 

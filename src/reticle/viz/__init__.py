@@ -9,7 +9,7 @@ from .classes import mean_picture, save_confusion
 from .curves import Curve, save_curves
 from .gif import save_gif
 from .motion import MOTIONS, moving_images
-from .pages import Snapshot, evolution_frames, moving_frames, window_picture
+from .pages import Snapshot, evolution_frames, evolution_picture, moving_frames, window_picture
 from .volume import BOX
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Snapshot",
     "View",
     "evolution_frames",
+    "evolution_picture",
     "mean_picture",
     "moving_frames",
     "moving_images",

@@ -36,11 +36,19 @@ def card(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look, *, ca
 
     Each view holds one grid ``(h, w, 2)`` and one output ``(C, h, w)``.
     """
-    colours = [WINDOWS[i % len(WINDOWS)] for i in range(len(views))]
-    windows = [window_pixels(view.grid, size_of(image), align_corners=view.align_corners) for view in views]
-    panels = [input_panel(image, windows, look, colours=colours)]
-    panels += [output_panel(view.output, look, colour=colour) for view, colour in zip(views, colours, strict=True)]
+    panels = [windows_on(image, views, look), *(output_panel(view.output, look, colour=colour_of(i)) for i, view in enumerate(views))]
     return side_by_side(panels, look, captions=captions)
+
+
+def windows_on(image: Float[Tensor, "c h w"], views: Sequence[View], look: Look) -> Image.Image:
+    """Draw ``image`` with a window for each of its ``views``."""
+    windows = [window_pixels(view.grid, size_of(image), align_corners=view.align_corners) for view in views]
+    return input_panel(image, windows, look, colours=[colour_of(i) for i in range(len(views))])
+
+
+def colour_of(number: int) -> str:
+    """The colour of one of several transformers."""
+    return WINDOWS[number % len(WINDOWS)]
 
 
 def side_by_side(panels: Sequence[Image.Image], look: Look, *, captions: Sequence[tuple[str, str]], arrow: int = 1) -> Card:

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from ..checks import check_shape
-from .cards import View, card, legend, pick, progress, stack, table, verdict
+from ..checks import check_positive_int, check_shape
+from .cards import Card, View, card, colour_of, legend, pick, progress, side_by_side, stack, table, verdict, windows_on
 from .outline import is_bent, overshoot, window_pixels
-from .panel import Look
+from .panel import Look, output_panel
 from .style import INK, MUTED, size_of
-from .volume import HEADS, box_overshoot, volume_card
+from .volume import HEADS, SIDES, box_overshoot, bright, side_of, volume_card
 
 GRID_LINES = 7
 
@@ -80,6 +81,56 @@ def evolution_frames(
         counter = progress(f"step {step:,} / {total:,}", note, step / max(total, 1), width=page.width, look=look)
         frames.append(stack([page, counter], look))
     return frames
+
+
+def evolution_picture(
+    images: Float[Tensor, "b c h w"], snapshots: Sequence[Snapshot], *, rows: int = 5, moments: int = 6, side: int = 105
+) -> Image.Image:
+    """Draw the way of the windows on one page: a row for each image, a column for each moment, and at its end what came out last.
+
+    The moments are those of the ``snapshots`` at which the windows first had gone equal parts of their way, so that there may be fewer
+    than asked for. Volumes are seen from the front.
+
+    Args:
+        rows: how many of the images.
+        moments: how many columns with windows, at least 2.
+        side: length in pixels of an enlarged image's longer side.
+    Raises:
+        ValueError: shapes do not fit, there is no snapshot, or ``moments`` is less than 2.
+
+    Reference: Jaderberg et al. 2015, Figure 4.
+    """
+    check_positive_int("reticle.viz.evolution_picture", "rows", rows)
+    if moments < 2:
+        raise ValueError(f"reticle.viz.evolution_picture: `moments` must be at least 2, the first and the last; got {moments}.")
+    if not snapshots:
+        raise ValueError("reticle.viz.evolution_picture: `snapshots` must hold at least one; got none.")
+    look, chosen = _look(images, [view for snapshot in snapshots for view in snapshot.views], side=side), _on_the_way(snapshots, moments)
+    ways = [_way(image, [pick(snapshot.views, index) for snapshot in chosen], look) for index, image in enumerate(images[:rows])]
+    heads = [*(f"step {snapshot.step:,}" for snapshot in chosen), *_heads(chosen[-1].views, "", "sees")[1:]]
+    return stack([table(ways, look, columns=1, heads=heads), legend(look)], look)
+
+
+def _on_the_way(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
+    last = snapshots[-1].views
+    # how far the windows still are from where they end: unlike the length of the way, it does not count how they tremble
+    left = torch.stack(
+        [
+            sum((torch.nan_to_num(a.grid - b.grid).abs().mean() for a, b in zip(views, last, strict=True)), torch.zeros(()))
+            for _, views, _ in snapshots
+        ]
+    )
+    first = {int((left <= share * left[0]).nonzero()[0]) for share in torch.linspace(1, 0, count)}
+    return [snapshots[index] for index in sorted(first | {len(snapshots) - 1})]
+
+
+def _way(image: Tensor, views: Sequence[Sequence[View]], look: Look) -> Card:
+    if image.ndim == 4:
+        panels, out = [side_of(image, view[0], look, *SIDES[0]) for view in views], [bright(views[-1][0].output)]
+    else:
+        panels, out = [windows_on(image, view, look) for view in views], [view.output for view in views[-1]]
+    outputs = [output_panel(output, look, colour=colour_of(number)) for number, output in enumerate(out)]
+    return side_by_side(panels + outputs, look, captions=(), arrow=len(panels))
 
 
 def moving_frames(

@@ -26,7 +26,7 @@ def volume_card(volume: Float[Tensor, "c d h w"], view: View, look: Look, *, cap
 
     ``view.grid`` holds the corners of the window, ``(8, 3)``, in the order of ``BOX``; ``view.output`` the sum, ``(C, h, w)``.
     """
-    panels = [_side(volume, view, look, axis, seen) for axis, seen in SIDES]
+    panels = [side_of(volume, view, look, axis, seen) for axis, seen in SIDES]
     panels.append(framed(to_picture(bright(volume.sum(1)), look.side), look.pad, MARGIN))
     panels.append(output_panel(bright(view.output), look, colour=WINDOWS[0]))
     true, *predicted = captions
@@ -45,7 +45,8 @@ def box_overshoot(view: View) -> float:
     return max(0.0, beyond.max().item()) if beyond.numel() else 0.0
 
 
-def _side(volume: Float[Tensor, "c d h w"], view: View, look: Look, axis: int, seen: tuple[int, int]) -> Image.Image:
+def side_of(volume: Float[Tensor, "c d h w"], view: View, look: Look, axis: int, seen: tuple[int, int]) -> Image.Image:
+    """Draw the brightest voxels along ``axis``, and the window's box on them; ``axis`` and ``seen`` are an entry of ``SIDES``."""
     flat = volume.amax(axis)
     panel = framed(to_picture(flat, look.side), look.pad, MARGIN)
     rows, columns = size_of(flat)
