@@ -140,7 +140,7 @@ def test_windows_near_a_digit_that_miss_it_are_of_the_last_class_too():
     drawn = data._draw(np.random.default_rng(0), digits, index)
     side, first, missed = drawn.window[:, :1], drawn.window[:, 1:], drawn.empty
     assert data.num_classes == 11 and not drawn.bare.any() and 0.7 < missed.mean() < 0.9
-    assert first.min() >= 0 and (first + side).max() <= 84 and side[missed].min() >= 28 and side[missed].max() <= 42
+    assert first.min() >= 0 and (first + side).max() <= 84 and side[missed].min() >= 28 and side[missed].max() <= 28 * 1.15
     assert (np.abs(first + side / 2 - drawn.corner - 14) <= 28).all(1)[missed].all()
     # on a grid of quarters of a pixel
     ticks = (np.arange(84 * 4) + 0.5) / 4
@@ -149,7 +149,7 @@ def test_windows_near_a_digit_that_miss_it_are_of_the_last_class_too():
         square, window = np.outer(y, x), np.outer(v, u)
         share = (square & window).sum() / (square | window).sum()
         holds_the_digit = (start <= corner + 4).all() and (start + own >= corner + 24).all()
-        assert share < 0.61 if is_missed else share > 0.59 or holds_the_digit
+        assert share < 0.76 if is_missed else share > 0.74 or holds_the_digit
     images, labels = data._make(digits, index, drawn, slice(0, 500), "cpu")
     assert torch.equal(labels == 10, torch.from_numpy(missed[:500]))
     assert images[labels == 10].flatten(1).any(1).float().mean() > 0.3  # some show a part of it

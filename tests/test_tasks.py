@@ -11,11 +11,11 @@ from reticle.models.locator import Located
 from reticle.recipe import changed, load
 from reticle.tasks import TASKS, build_task
 from reticle.tasks.classification import Classification
-from reticle.tasks.colocalisation import WEIGHTS, Colocalisation, load_embedding, out_of_bounds, overlap, random_patches, shares
+from reticle.tasks.colocalisation import Colocalisation, load_embedding, out_of_bounds, overlap, random_patches, shares
 from reticle.tasks.sequence import Sequence
 from reticle.train import fit
 from reticle.training.results import read_result
-from reticle.training.runs import Run
+from reticle.training.runs import find_run
 
 each_task = pytest.mark.parametrize("name", sorted(TASKS))
 
@@ -137,7 +137,7 @@ def test_of_two_windows_that_are_as_good_the_smaller_is_better():
 
 @pytest.mark.parametrize("name, error", [("jaderberg2015/coloc_embedding", 7), ("jaderberg2015/coloc_embedding_clutter", 20)])
 def test_shipped_embedding_is_the_recipes_run(name, error):
-    run = Run(WEIGHTS / name)
+    run = find_run(name)
     recipe = load(run.recipe)
     assert recipe == load(name)
     assert read_result(run).recipe == name and read_result(run).value < error

@@ -94,15 +94,15 @@ def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
     """Measure the test error of a run, finished or not.
 
     Args:
-        run: a folder that `reticle train` wrote.
+        run: a folder that `reticle train` wrote, or the name of a run that ships with the package.
     """
     from .tasks import build_task
     from .training.build import load_run
     from .training.evaluation import mean_mistake
     from .training.parallel import processes
-    from .training.runs import Run
+    from .training.runs import find_run
 
-    recipe, data, model = load_run(Run(run), data_dir=data_dir)
+    recipe, data, model = load_run(find_run(run), data_dir=data_dir)
     with processes() as place:
         images, targets = data.test_set(device=place.device)
         mistakes = build_task(recipe).to(place.device).mistakes
@@ -115,9 +115,9 @@ def predict(run: Folder, images: Images, /, out: Out = None) -> None:
     """Say what new images show, and draw what the network looked at in each.
 
     Args:
-        run: a folder that `reticle train` wrote.
+        run: a folder that `reticle train` wrote, or the name of a run that ships with the package.
         images: files, or folders of images.
-        out: another folder for the pictures than the run's predictions/.
+        out: another folder for the pictures than the run's predictions/, which lies below runs/ for one that ships.
     """
     from rich import box
     from rich.console import Console
@@ -125,7 +125,8 @@ def predict(run: Folder, images: Images, /, out: Out = None) -> None:
 
     from .predict import predict as answer
 
-    predictions, pictures = answer(run, images, out=out or run / "predictions")
+    folder = run if run.exists() else Path("runs", run)
+    predictions, pictures = answer(run, images, out=out or folder / "predictions")
     table = Table("image", "class", "confidence", "second", "confidence", box=box.SIMPLE_HEAD)
     for p in predictions:
         table.add_row(str(p.file), p.name, f"{p.confidence:.1%}", p.second, f"{p.second_confidence:.1%}")

@@ -12,7 +12,7 @@ from .data.decode import Format, ImageFile, decode_files
 from .data.folder import image_files
 from .training.build import load_model
 from .training.looking import windows
-from .training.runs import Run
+from .training.runs import find_run
 from .viz import View, window_picture
 
 CHUNK = 128  # images that the network sees at a time
@@ -32,7 +32,7 @@ def predict(run: Path | str, images: Sequence[Path | str], *, out: Path | None =
     """Classify ``images`` with the network of a run, and draw what it sees in each.
 
     Args:
-        run: a folder that `reticle train` wrote.
+        run: a folder that `reticle train` wrote, or the name of a run that ships with the package.
         images: files; or folders, for all the images in them.
         out: a folder for the pictures; none are drawn if None.
     Returns:
@@ -43,7 +43,7 @@ def predict(run: Path | str, images: Sequence[Path | str], *, out: Path | None =
         ValueError: an image does not decode, or there is none; the message names it.
     """
     files = _files(images)
-    _, interface, model = load_model(Run(Path(run)))
+    _, interface, model = load_model(find_run(run))
     if len(interface.input_shape) != 3 or interface.input_shape[0] not in (1, 3):
         shape = tuple(interface.input_shape)
         raise ValueError(f"{run}: must be a run of a network that reads grey or colour images; it reads inputs of shape {shape}.")

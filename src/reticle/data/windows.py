@@ -16,8 +16,8 @@ from .order import TEST_WINDOWS, WINDOWS, check_whole, generator, part_of, shuff
 from .split import Digits
 
 RIM = 4  # of the digits' squares, in pixels: nothing but black
-NEAR = 1.5  # times the side of a digit's square: the largest of the windows near it
-ON = 0.6  # share of the union of a window and a digit's square that their overlap must exceed for a window near it to be on it
+NEAR = 1.15  # times the side of a digit's square: the largest of the windows near it; those in place are on it
+ON = 0.75  # share of the union of a window and a digit's square that their overlap must exceed for a window near it to be on it
 DENSER = 2  # samples per pixel along each axis, averaged: as the locator's windows
 
 
@@ -48,8 +48,8 @@ class DigitWindows:
         canvas: side of the images that windows are cut from, in pixels.
         clutter: number of patches on each image.
         empty: share of images without a digit.
-        near: share of windows that are up to half as large again as the digit's square and anywhere around it, whether they hold the
-            digit or not; they are on it if the overlap exceeds 0.6 of the union. Without ``empty`` and ``near`` there is no last class.
+        near: share of windows that are about as large as the digit's square and anywhere around it, whether they hold the digit or
+            not; they are on it if the overlap exceeds 0.75 of the union. Without ``empty`` and ``near`` there is no last class.
     Raises:
         ValueError: an argument is out of range.
     """

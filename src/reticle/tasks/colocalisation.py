@@ -1,7 +1,5 @@
 """What do these images have in common, and where is it? Windows that look alike, and unlike anything else in their images."""
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,10 +11,9 @@ from ..models.locator import Located
 from ..recipe import load
 from ..training.build import make
 from ..training.checkpoint import read_tensors
-from ..training.runs import Run
+from ..training.runs import find_run, shipped_runs
 from .base import TASKS, AbstractTask, Metric
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
 MATCH = 0.5  # share of the union of two boxes that their overlap must exceed
 
 
@@ -112,10 +109,9 @@ def overlap(a: Float[Tensor, "b 4"], b: Float[Tensor, "b 4"]) -> Float[Tensor, "
 
 def load_embedding(name: str) -> CNN:
     """The network of the run in the folder ``name``, or of the one that ships under this name."""
-    run = next((run for run in (Run(Path(name)), Run(WEIGHTS / name)) if run.recipe.exists() and run.weights.exists()), None)
-    if run is None:
-        shipped = ", ".join(sorted(file.parent.relative_to(WEIGHTS).as_posix() for file in WEIGHTS.rglob("recipe.yaml")))
-        fix = f"Train one: reticle train jaderberg2015/coloc_embedding. These ship with the package: {shipped}."
+    run = find_run(name)
+    if not run.recipe.exists() or not run.weights.exists():
+        fix = f"Train one: reticle train jaderberg2015/coloc_embedding. These ship with the package: {', '.join(shipped_runs())}."
         raise ValueError(f"task.embedding: must be the folder of a run with its weights; got {name!r}.\n  {fix}")
     recipe = load(run.recipe)
     if recipe.model.name != "cnn":

@@ -9,6 +9,9 @@ from ..recipe import Recipe, differences, dump, load
 from .atomic import append, write_atomically
 
 
+SHIPPED = Path(__file__).parents[1] / "weights"
+
+
 @dataclass(frozen=True)
 class Run:
     """The files of one run: ``runs/<recipe>/<seed>/``."""
@@ -127,3 +130,14 @@ class Run:
         files = (self.result, self.checkpoint, self.staged, self.weights, self.metrics, self.interface)
         for file in (*files, *self.snapshots.glob("*.safetensors"), self.recipe):
             file.unlink(missing_ok=True)
+
+
+def find_run(run: Path | str) -> Run:
+    """The run in the folder ``run``, or the one of this name that ships with the package."""
+    own, shipped = Run(Path(run)), Run(SHIPPED / run)
+    return shipped if not own.recipe.exists() and shipped.recipe.exists() else own
+
+
+def shipped_runs() -> list[str]:
+    """The names of the runs that ship with the package."""
+    return sorted(file.parent.relative_to(SHIPPED).as_posix() for file in SHIPPED.rglob("recipe.yaml"))
