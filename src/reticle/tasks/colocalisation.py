@@ -111,7 +111,8 @@ def load_embedding(name: str) -> CNN:
     """The network of the run in the folder ``name``, or of the one that ships under this name."""
     run = find_run(name)
     if not run.recipe.exists() or not run.weights.exists():
-        fix = f"Train one: reticle train jaderberg2015/coloc_embedding. These ship with the package: {', '.join(shipped_runs())}."
+        shipped = [shipped for shipped in shipped_runs() if load(find_run(shipped).recipe).model.name == "cnn"]
+        fix = f"Train one: reticle train jaderberg2015/coloc_embedding. These ship with the package: {', '.join(shipped)}."
         raise ValueError(f"task.embedding: must be the folder of a run with its weights; got {name!r}.\n  {fix}")
     recipe = load(run.recipe)
     if recipe.model.name != "cnn":

@@ -8,7 +8,6 @@ from typing import Any
 from ..recipe import Recipe, differences, dump, load
 from .atomic import append, write_atomically
 
-
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
