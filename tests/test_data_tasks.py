@@ -201,6 +201,7 @@ def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
         ("digit_windows", {"clutter": -1}, "DigitWindows: `clutter` must be a whole number of at least 0; got -1."),
         ("digit_windows", {"empty": 1.0}, "DigitWindows: `empty` must be a share from 0 to below 1; got 1.0."),
         ("digit_windows", {"near": -0.1}, "DigitWindows: `near` must be a share from 0 to below 1; got -0.1."),
+        ("digit_windows", {"near": "0.2"}, "DigitWindows: `near` must be a share from 0 to below 1; got '0.2'."),
         ("digit_sequences", {"num_test": 0}, "DigitSequences: `num_test` must be a whole number of at least 1; got 0."),
         ("digit_sequences", {"canvas": 99}, "DigitSequences: `canvas` must be a whole number of at least 100; got 99."),
     ],

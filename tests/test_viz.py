@@ -26,6 +26,7 @@ from reticle.viz import (
 )
 from reticle.viz.curves import smooth
 from reticle.viz.outline import corners, inner_lines, is_bent, outline, overshoot, window_pixels
+from reticle.viz.pages import _on_the_way
 from reticle.viz.panel import Look, input_panel, output_panel
 from reticle.viz.style import CORNERS, MARGIN, WINDOWS, to_picture
 
@@ -215,8 +216,17 @@ def test_the_way_has_the_windows_of_each_moment_and_the_last_output(images):
     two, three, doubled = (evolution_picture(images, taken, side=200) for taken in (snapshots[::2], snapshots, twice))
     assert two.width < three.width < doubled.width and two.height == three.height == doubled.height
     assert sum(colour == ORANGE for colour in two.get_flattened_data()) > 1000
-    nowhere = view_of(images, zoomed(math.nan))
-    assert evolution_picture(images, [*snapshots, Snapshot(10, [nowhere])]).height > 0
+
+
+@pytest.mark.parametrize("wild", [math.nan, math.inf, -math.inf, 1e30])
+def test_windows_that_are_nowhere_are_far_away_on_their_way(images, wild):
+    def steps(scales):
+        return [step for step, *_ in _on_the_way([Snapshot(i, [view_of(images, zoomed(scale))]) for i, scale in enumerate(scales)], 4)]
+
+    assert steps([1.0, 0.9, wild, 0.5]) == [0, 3]
+    assert steps([1.0, wild, 0.8, 0.6, 0.5]) == [0, 2, 3, 4]
+    assert steps([wild, 1.0, 0.8, 0.6])[0] == 0 and steps([1.0, 0.8, wild])[-1] == 2
+    evolution_picture(images, [Snapshot(0, [view_of(images, zoomed(1.0))]), Snapshot(1, [view_of(images, zoomed(wild))])])
 
 
 def test_gif_has_every_frame_its_duration_and_true_colours(images, tmp_path):
@@ -289,8 +299,12 @@ def test_wrong_input_is_named(images, tmp_path):
         evolution_frames(images, [])
     with pytest.raises(ValueError, match=r"evolution_picture: `snapshots` must hold at least one; got none"):
         evolution_picture(images, [])
-    with pytest.raises(ValueError, match=r"`moments` must be at least 2, the first and the last; got 1"):
-        evolution_picture(images, [Snapshot(0, [view])], moments=1)
+    for moments in (1, 2.5):
+        with pytest.raises(ValueError, match=rf"`moments` must be a whole number of at least 2; got {moments}\.\n  The first and the last"):
+            evolution_picture(images, [Snapshot(0, [view])], moments=moments)
+    for views in ([view, view], [], [view_of(images, zoomed(0.5))._replace(grid=view.grid[:, ::2])]):
+        with pytest.raises(ValueError, match=r"`snapshots` must all have the same views, with grids of one size; got \[\("):
+            evolution_picture(images, [Snapshot(0, [view]), Snapshot(1, views)])
     with pytest.raises(ValueError, match=r"`durations` must have one entry a frame; got 1 for 2 frames"):
         save_gif([Image.new("RGB", (4, 4))] * 2, tmp_path / "x.gif", durations=[1])
     with pytest.raises(ValueError, match=r"`curves` must hold at least one point; got none"):

@@ -124,8 +124,9 @@ def predict(run: Folder, images: Images, /, out: Out = None) -> None:
     from rich.table import Table
 
     from .predict import predict as answer
+    from .training.runs import find_run
 
-    folder = run if run.exists() else Path("runs", run)
+    folder = run if find_run(run).path == run else Path("runs", run)
     predictions, pictures = answer(run, images, out=out or folder / "predictions")
     table = Table("image", "class", "confidence", "second", "confidence", box=box.SIMPLE_HEAD)
     for p in predictions:

@@ -68,7 +68,7 @@ def signs(*, size: int = 48, class_weights: Weights = None, limit: int | None = 
     )
 
 
-@functools.lru_cache(maxsize=512)  # all of one size and more, some 20 MB: a run asks for its data more than once
+@functools.lru_cache(maxsize=256)  # all 180 of one size, 12 MB at the usual one: a run asks for its data more than once
 def _track(label: int, track: int, *, stream: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Ten images of one sign, ``(10, S, S, 3)``, and the boxes round its plate."""
     rng = generator(stream, label * 1000 + track)

@@ -41,15 +41,16 @@ class DigitWindows:
 
     A window holds all of the digit but for the black rim of its square, and lies within the image. The logarithm of its side is
     uniform, from that of the digit's square to the whole image; so is its place, as far as there is a choice. Some images have no digit:
-    their windows are a class of their own, the last. So are windows that are ``near`` and miss: one that cuts the digit shows none.
+    their windows are a class of their own, the last. So are windows that are ``near`` a digit and not on it.
 
     Args:
         digits: the digits.
         canvas: side of the images that windows are cut from, in pixels.
         clutter: number of patches on each image.
         empty: share of images without a digit.
-        near: share of windows that are about as large as the digit's square and anywhere around it, whether they hold the digit or
-            not; they are on it if the overlap exceeds 0.75 of the union. Without ``empty`` and ``near`` there is no last class.
+        near: share of windows that are about as large as the digit's square, up to 1.15 of its side, and at most its side away from it
+            along each axis, within the image. Such a window is on the digit only if its overlap with the square exceeds 0.75 of their
+            union, whether it holds all of the digit or not. Without ``empty`` and ``near`` there is no last class.
     Raises:
         ValueError: an argument is out of range.
     """
@@ -58,8 +59,8 @@ class DigitWindows:
         for name, value, least in (("canvas", canvas, digits.test.side), ("clutter", clutter, 0)):
             check_whole(name, value, least, "DigitWindows")
         for name, share in (("empty", empty), ("near", near)):
-            if not 0 <= share < 1:
-                raise ValueError(f"DigitWindows: `{name}` must be a share from 0 to below 1; got {share}.")
+            if not isinstance(share, int | float) or not 0 <= share < 1:
+                raise ValueError(f"DigitWindows: `{name}` must be a share from 0 to below 1; got {share!r}.")
         self.digits, self.canvas, self.clutter, self.empty, self.near = digits, canvas, clutter, empty, near
         self.num_classes = digits.num_classes + (empty > 0 or near > 0)
 

@@ -1,5 +1,7 @@
 """What do these images have in common, and where is it? Windows that look alike, and unlike anything else in their images."""
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +13,7 @@ from ..models.locator import Located
 from ..recipe import load
 from ..training.build import make
 from ..training.checkpoint import read_tensors
-from ..training.runs import find_run, shipped_runs
+from ..training.runs import SHIPPED, Run, find_run, shipped_runs
 from .base import TASKS, AbstractTask, Metric
 
 MATCH = 0.5  # share of the union of two boxes that their overlap must exceed
@@ -109,9 +111,12 @@ def overlap(a: Float[Tensor, "b 4"], b: Float[Tensor, "b 4"]) -> Float[Tensor, "
 
 def load_embedding(name: str) -> CNN:
     """The network of the run in the folder ``name``, or of the one that ships under this name."""
-    run = find_run(name)
-    if not run.recipe.exists() or not run.weights.exists():
-        shipped = [shipped for shipped in shipped_runs() if load(find_run(shipped).recipe).model.name == "cnn"]
+    try:
+        run = find_run(name)
+    except FileNotFoundError:
+        run = Run(Path(name))
+    if not run.weights.exists():
+        shipped = [shipped for shipped in shipped_runs() if load(Run(SHIPPED / shipped).recipe).model.name == "cnn"]
         fix = f"Train one: reticle train jaderberg2015/coloc_embedding. These ship with the package: {', '.join(shipped)}."
         raise ValueError(f"task.embedding: must be the folder of a run with its weights; got {name!r}.\n  {fix}")
     recipe = load(run.recipe)

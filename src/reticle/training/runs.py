@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..recipe import Recipe, differences, dump, load
+from ..schema import suggest
 from .atomic import append, write_atomically
 
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -132,9 +133,20 @@ class Run:
 
 
 def find_run(run: Path | str) -> Run:
-    """The run in the folder ``run``, or the one of this name that ships with the package."""
-    own, shipped = Run(Path(run)), Run(SHIPPED / run)
-    return shipped if not own.recipe.exists() and shipped.recipe.exists() else own
+    """The run in the folder ``run``, or the one of this name that ships with the package.
+
+    Raises:
+        FileNotFoundError: there is neither; the message names those that ship.
+    """
+    own, name = Run(Path(run)), Path(run).as_posix()
+    if own.recipe.exists():
+        return own
+    if name in shipped_runs():
+        return Run(SHIPPED / name)
+    fix = suggest(name, shipped_runs())
+    raise FileNotFoundError(
+        f"run must be a folder that `reticle train` wrote, or ship with the package; got '{run}', which has no recipe.yaml.\n  {fix}"
+    )
 
 
 def shipped_runs() -> list[str]:

@@ -16,6 +16,7 @@ from .style import INK, MUTED, size_of
 from .volume import HEADS, SIDES, box_overshoot, bright, side_of, volume_card
 
 GRID_LINES = 7
+FAR = 4.0  # in normalised coordinates: farther windows are off every picture
 
 
 class Snapshot(NamedTuple):
@@ -88,23 +89,29 @@ def evolution_picture(
 ) -> Image.Image:
     """Draw the way of the windows on one page: a row for each image, a column for each moment, and at its end what came out last.
 
-    The moments are those of the ``snapshots`` at which the windows first had gone equal parts of their way, so that there may be fewer
-    than asked for. Volumes are seen from the front.
+    The moments are the first snapshot, the last, and between them those at which the windows, for the first time, were nearer to where
+    they end by equal steps; there may be fewer than asked for. Volumes are seen from the front, with the first of their windows.
 
     Args:
         rows: how many of the images.
         moments: how many columns with windows, at least 2.
         side: length in pixels of an enlarged image's longer side.
     Raises:
-        ValueError: shapes do not fit, there is no snapshot, or ``moments`` is less than 2.
+        ValueError: shapes do not fit, there is no snapshot, ``rows`` is not positive, or ``moments`` is not a whole number of at least 2.
 
     Reference: Jaderberg et al. 2015, Figure 4.
     """
     check_positive_int("reticle.viz.evolution_picture", "rows", rows)
-    if moments < 2:
-        raise ValueError(f"reticle.viz.evolution_picture: `moments` must be at least 2, the first and the last; got {moments}.")
+    if not isinstance(moments, int) or moments < 2:
+        fix = "The first and the last are two."
+        raise ValueError(f"reticle.viz.evolution_picture: `moments` must be a whole number of at least 2; got {moments}.\n  {fix}")
     if not snapshots:
         raise ValueError("reticle.viz.evolution_picture: `snapshots` must hold at least one; got none.")
+    shapes = {tuple(tuple(view.grid.shape) for view in snapshot.views) for snapshot in snapshots}
+    if len(shapes) > 1 or () in shapes:
+        raise ValueError(
+            f"reticle.viz.evolution_picture: `snapshots` must all have the same views, with grids of one size; got {sorted(shapes)}."
+        )
     look, chosen = _look(images, [view for snapshot in snapshots for view in snapshot.views], side=side), _on_the_way(snapshots, moments)
     ways = [_way(image, [pick(snapshot.views, index) for snapshot in chosen], look) for index, image in enumerate(images[:rows])]
     heads = [*(f"step {snapshot.step:,}" for snapshot in chosen), *_heads(chosen[-1].views, "", "sees")[1:]]
@@ -112,16 +119,17 @@ def evolution_picture(
 
 
 def _on_the_way(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
-    last = snapshots[-1].views
     # how far the windows still are from where they end: unlike the length of the way, it does not count how they tremble
-    left = torch.stack(
-        [
-            sum((torch.nan_to_num(a.grid - b.grid).abs().mean() for a, b in zip(views, last, strict=True)), torch.zeros(()))
-            for _, views, _ in snapshots
-        ]
-    )
-    first = {int((left <= share * left[0]).nonzero()[0]) for share in torch.linspace(1, 0, count)}
+    *_, end = points = [torch.stack([_bounded(view.grid) for view in snapshot.views]) for snapshot in snapshots]
+    left = torch.stack([(point - end).abs().mean() for point in points])
+    shares = torch.linspace(1, 0, min(count, len(snapshots)))
+    first = {int((left <= share * left[0]).nonzero()[0]) for share in shares}
     return [snapshots[index] for index in sorted(first | {len(snapshots) - 1})]
+
+
+def _bounded(grid: Tensor) -> Tensor:
+    """Points that are far away, or nowhere, are all as far away as a picture can show."""
+    return torch.nan_to_num(grid.detach().float().cpu(), nan=FAR, posinf=FAR, neginf=-FAR).clamp(-FAR, FAR)
 
 
 def _way(image: Tensor, views: Sequence[Sequence[View]], look: Look) -> Card:
