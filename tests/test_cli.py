@@ -180,7 +180,7 @@ def test_interrupted_run_says_how_to_go_on(run, recipe, without_pictures, tmp_pa
         ),
         (["train", "mine.yaml", "--seeds", "1,01"], "--seeds must be different whole numbers"),
         (["train", "mine.yaml", "--seeds", "1,2", "--set", "seed=3"], "--seeds must not be given beside --set seed=...; got '1,2'."),
-        (["eval", "nowhere"], "run must be a folder that `reticle train` wrote, or ship with the package; got 'nowhere', which has no recipe.yaml."),
+        (["eval", "nowhere"], "run must be a folder that `reticle train` wrote, or ship with the package; got 'nowhere', "),
         (["show", "nowhere"], "nowhere"),
         (["keep", "nowhere"], "nowhere: must be a complete run; it has no result.json."),
         (["keep"], "keep: `runs` must be one or more folders; got none."),

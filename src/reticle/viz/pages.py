@@ -122,8 +122,8 @@ def _on_the_way(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
     # how far the windows still are from where they end: unlike the length of the way, it does not count how they tremble
     *_, end = points = [torch.stack([_bounded(view.grid) for view in snapshot.views]) for snapshot in snapshots]
     left = torch.stack([(point - end).abs().mean() for point in points])
-    shares = torch.linspace(1, 0, min(count, len(snapshots)))
-    first = {int((left <= share * left[0]).nonzero()[0]) for share in shares}
+    shares = torch.linspace(1, 0, count)[:, None]
+    first = set((left <= shares * left[0]).int().argmax(dim=1).tolist())
     return [snapshots[index] for index in sorted(first | {len(snapshots) - 1})]
 
 
