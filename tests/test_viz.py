@@ -7,17 +7,15 @@ import sys
 import pytest
 import torch
 from PIL import Image, ImageColor
+from views import ORANGE, SIZE, view_of, zoomed
 
 from reticle.grid import base_grid
-from reticle.sampling import grid_sample
 from reticle.transforms import Affine, Attention, ThinPlateSpline
 from reticle.viz import (
     MOTIONS,
     Curve,
     Snapshot,
-    View,
     evolution_frames,
-    evolution_picture,
     moving_frames,
     moving_images,
     save_curves,
@@ -26,24 +24,11 @@ from reticle.viz import (
 )
 from reticle.viz.curves import smooth
 from reticle.viz.outline import corners, inner_lines, is_bent, outline, overshoot, window_pixels
-from reticle.viz.pages import _on_the_way
 from reticle.viz.panel import Look, input_panel, output_panel
 from reticle.viz.style import CORNERS, MARGIN, WINDOWS, to_picture
 
-SIZE = (20, 20)
 LOOK = Look(200, margin=0.2)  # 10 pixels a pixel, 40 round the image
 RGB = [ImageColor.getrgb(colour) for colour in CORNERS]
-ORANGE = ImageColor.getrgb(WINDOWS[0])
-
-
-def view_of(images, theta, transform=None, **how):
-    transform = transform or Affine()
-    grid = transform(theta.expand(len(images), -1), base_grid(images.shape[-2:], **how))
-    return View(grid, grid_sample(images, grid, **how), how.get("align_corners", False))
-
-
-def zoomed(scale, count=1):
-    return torch.tensor([[scale, 0.0, 0.0, 0.0, scale, 0.0]]).expand(count, -1)
 
 
 @pytest.fixture
@@ -181,54 +166,6 @@ def test_pictures_are_the_same_for_the_same_input(images, tmp_path):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
-def test_evolution_has_a_frame_a_snapshot_and_a_strip_that_fills(images):
-    snapshots = [Snapshot(step, [view_of(images, zoomed(1 - step / 20))], torch.tensor([0, 1, 1])) for step in (0, 5, 10)]
-    frames = evolution_frames(images, snapshots, labels=torch.tensor([0, 1, 2]), total=10)
-    assert len({frame.size for frame in frames}) == 1
-
-    def filled(frame):
-        rows = [sum(frame.getpixel((x, y)) == ORANGE for x in range(frame.width)) for y in range(frame.height - 40, frame.height)]
-        return max(rows)
-
-    none, half, full = map(filled, frames)
-    assert none == 0
-    assert half == pytest.approx(full / 2, abs=1)
-
-
-WAY = {0: 1.0, 1: 1.0, 2: 0.98, 4: 0.8, 8: 0.7, 16: 0.72, 32: 0.55, 64: 0.5, 128: 0.52, 256: 0.5}  # scale of the window at each step
-
-
-def test_the_way_is_drawn_at_moments_that_are_equally_far_apart(images, monkeypatch):
-    heads = []
-    monkeypatch.setattr("reticle.viz.pages.table", lambda rows, *a, **how: heads.append([len(rows), *how["heads"]]) or rows[0].picture)
-    snapshots = [Snapshot(step, [view_of(images, zoomed(scale))]) for step, scale in WAY.items()]
-    evolution_picture(images, snapshots)
-    evolution_picture(images, snapshots, rows=2, moments=2)
-    evolution_picture(images, snapshots[:2])  # nothing moved
-    # 1 to 0.5 in five parts: at 0.9, 0.8, 0.7, 0.6 or less; the last, though it had been there before
-    first = [3, "step 0", "step 4", "step 8", "step 32", "step 64", "step 256", "sees"]
-    assert heads == [first, [2, "step 0", "step 64", "step 256", "sees"], [3, "step 0", "step 1", "sees"]]
-
-
-def test_the_way_has_the_windows_of_each_moment_and_the_last_output(images):
-    snapshots = [Snapshot(step, [view_of(images, zoomed(scale))]) for step, scale in ((0, 1.0), (4, 0.75), (9, 0.5))]
-    twice = [Snapshot(step, views * 2) for step, views, _ in snapshots]
-    two, three, doubled = (evolution_picture(images, taken, side=200) for taken in (snapshots[::2], snapshots, twice))
-    assert two.width < three.width < doubled.width and two.height == three.height == doubled.height
-    assert sum(colour == ORANGE for colour in two.get_flattened_data()) > 1000
-
-
-@pytest.mark.parametrize("wild", [math.nan, math.inf, -math.inf, 1e30])
-def test_windows_that_are_nowhere_are_far_away_on_their_way(images, wild):
-    def steps(scales):
-        return [step for step, *_ in _on_the_way([Snapshot(i, [view_of(images, zoomed(scale))]) for i, scale in enumerate(scales)], 4)]
-
-    assert steps([1.0, 0.9, wild, 0.5]) == [0, 3]
-    assert steps([1.0, wild, 0.8, 0.6, 0.5]) == [0, 2, 3, 4]
-    assert steps([wild, 1.0, 0.8, 0.6])[0] == 0 and steps([1.0, 0.8, wild])[-1] == 2
-    evolution_picture(images, [Snapshot(0, [view_of(images, zoomed(1.0))]), Snapshot(1, [view_of(images, zoomed(wild))])])
-
-
 def test_gif_has_every_frame_its_duration_and_true_colours(images, tmp_path):
     snapshots = [Snapshot(step, [view_of(images, zoomed(1 - step / 20))]) for step in range(6)]
     frames = evolution_frames(images, snapshots)
@@ -297,14 +234,6 @@ def test_wrong_input_is_named(images, tmp_path):
         window_picture(images[:2], [view])
     with pytest.raises(ValueError, match=r"`snapshots` must hold at least one; got none"):
         evolution_frames(images, [])
-    with pytest.raises(ValueError, match=r"evolution_picture: `snapshots` must hold at least one; got none"):
-        evolution_picture(images, [])
-    for moments in (1, 2.5):
-        with pytest.raises(ValueError, match=rf"`moments` must be a whole number of at least 2; got {moments}\.\n  The first and the last"):
-            evolution_picture(images, [Snapshot(0, [view])], moments=moments)
-    for views in ([view, view], [], [view_of(images, zoomed(0.5))._replace(grid=view.grid[:, ::2])]):
-        with pytest.raises(ValueError, match=r"`snapshots` must all have the same views, with grids of one size; got \[\("):
-            evolution_picture(images, [Snapshot(0, [view]), Snapshot(1, views)])
     with pytest.raises(ValueError, match=r"`durations` must have one entry a frame; got 1 for 2 frames"):
         save_gif([Image.new("RGB", (4, 4))] * 2, tmp_path / "x.gif", durations=[1])
     with pytest.raises(ValueError, match=r"`curves` must hold at least one point; got none"):

@@ -120,7 +120,7 @@ def evolution_picture(
 
 def _on_the_way(snapshots: Sequence[Snapshot], count: int) -> list[Snapshot]:
     # how far the windows still are from where they end: unlike the length of the way, it does not count how they tremble
-    *_, end = points = [torch.stack([_bounded(view.grid) for view in snapshot.views]) for snapshot in snapshots]
+    *_, end = points = [torch.cat([_bounded(view.grid).flatten() for view in snapshot.views]) for snapshot in snapshots]
     left = torch.stack([(point - end).abs().mean() for point in points])
     shares = torch.linspace(1, 0, count)[:, None]
     first = set((left <= shares * left[0]).int().argmax(dim=1).tolist())
