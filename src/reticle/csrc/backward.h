@@ -5,6 +5,7 @@
 
 #include "by_strips.h"
 #include "scatter_direct.h"
+#include "spread.h"
 #include "where.h"
 
 namespace reticle {
@@ -17,12 +18,12 @@ struct Backward {
   Tiling<P> tiling;
   std::vector<double> partial;    // gradients of matrices, block by block
   std::vector<BlockBoxes> boxes;  // block by block
-  std::vector<char> gathered;     // of each sample, whether the gradient of its input is; else it is scattered
+  std::vector<char> done;         // of each sample, whether the gradient of its input is made
 
-  explicit Backward(const P& p) : plan(p), tiling(p) {}
+  explicit Backward(const P& p) : plan(p), tiling(p), done(std::max<int64_t>(p.c.batch, 1)) {}
   int64_t blocks() const { return plan.c.batch * plan.blocks(); }
   int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
-  bool is_gathered(int64_t b) const { return !gathered.empty() && gathered[b]; }
+  bool all_done() const { return std::find(done.begin(), done.end(), 0) == done.end(); }
 };
 
 // False: not a block for strips.h.
@@ -115,7 +116,7 @@ void find_all_boxes(Backward<P>& work, const Threads& threads) {
     Reading<P> r;
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / plan.blocks();
-      if (work.is_gathered(b)) continue;
+      if (work.done[b]) continue;
       find_boxes(plan, read_matrix(plan.c, b, plan.in, plan.out), b, n % plan.blocks(), s, r, work.boxes[n]);
     }
   };
@@ -143,35 +144,34 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
   }
 }
 
-// The samples that can be. Answers whether others are left.
+// The samples that can be.
 template <class T, class P>
-bool gather_samples(Backward<P>& work, const Threads& threads) {
+void gather_samples(Backward<P>& work, const Threads& threads) {
   const Call& c = work.plan.c;
   if constexpr (has_strips<T, P>()) {
-    if (!may_gather<T>(work.plan)) return true;
-    work.gathered.resize(c.batch);
-    for (int64_t b = 0; b < c.batch; b++) work.gathered[b] = can_gather<T>(c, read_matrix(c, b, work.plan.in, work.plan.out));
+    if (!may_gather<T>(work.plan)) return;
+    for (int64_t b = 0; b < c.batch; b++) work.done[b] = can_gather<T>(c, read_matrix(c, b, work.plan.in, work.plan.out));
     auto task = [](void* context, int64_t begin, int64_t end) {
       const Backward<P>& work = *(const Backward<P>*)context;
       const P& plan = work.plan;
       Matrix m;
       for (int64_t n = begin; n < end; n++) {
         const int64_t b = n / plan.input_blocks(), number = n % plan.input_blocks();
-        if (!work.gathered[b]) continue;
+        if (!work.done[b]) continue;
         if (n == begin || number == 0) m = read_matrix(plan.c, b, plan.in, plan.out);
         gather_block_of_input<T>(plan, m, b, number);
       }
     };
     threads.run(c.batch * work.plan.input_blocks(), task, &work);
-    return std::find(work.gathered.begin(), work.gathered.end(), 0) != work.gathered.end();
   }
-  return true;
 }
 
 template <class T, class P>
 void gradient_of_input(Backward<P>& work, const Threads& threads) {
   const Call& c = work.plan.c;
-  if (!gather_samples<T>(work, threads)) return;
+  gather_samples<T>(work, threads);
+  spread_samples<T>(work.plan, threads, work.done);
+  if (work.all_done()) return;
   if (work.tiling.cut) find_all_boxes(work, threads);
   auto task = [](void* context, int64_t begin, int64_t end) {
     using A = typename P::A;
@@ -184,7 +184,7 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
     const std::unique_ptr<A[]> sums(new A[work.tiling.room()]);  // cleared where they are used
     std::vector<A> gradient(SEGMENT * work.tiling.channels);
     for (int64_t n = begin; n < end; n++) {
-      if (work.is_gathered(n / owners)) continue;
+      if (work.done[n / owners]) continue;
       T* to = (T*)c.grad_input.data + n / owners * c.grad_input.stride[0];
       Tile<P> tile = make_tile(work.plan, work.tiling, n % owners, work.tiling.in_place ? (A*)to : sums.get());
       for (int64_t b = shared ? 0 : n / owners; b < (shared ? c.batch : n / owners + 1); b++)

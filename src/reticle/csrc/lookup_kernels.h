@@ -1,9 +1,6 @@
 // Points that are given one by one: sixteen at a time, each pixel looked up together with its right neighbour, in one piece.
 #pragma once
-#include "ahead.h"
-#include "lanes.h"
-#include "lookups.h"
-#include "tents.h"
+#include "lookup_walk.h"
 
 namespace reticle {
 namespace {
@@ -37,8 +34,6 @@ RETICLE_INLINE void look_up(const Half* p, I16 offset, F16& left, F16& right) {
 
 // --- some of sixteen numbers in a row ---
 
-using Reach = Lanes::Reach<true>;
-
 RETICLE_INLINE void store_those(Reach r, F16 v, float* p) { _mm512_mask_storeu_ps(p, r.there, (__m512)v); }
 RETICLE_INLINE void store_those(Reach r, F16 v, BFloat16* p) {
   typedef uint32_t U16 __attribute__((vector_size(64)));
@@ -46,97 +41,7 @@ RETICLE_INLINE void store_those(Reach r, F16 v, BFloat16* p) {
 }
 RETICLE_INLINE void store_those(Reach r, F16 v, Half* p) { _mm256_mask_storeu_epi16(p, r.there, _mm512_cvtps_ph((__m512)v, 0)); }
 
-RETICLE_INLINE bool is_zero(F16 check) { return _mm512_cmp_ps_mask((__m512)check, _mm512_setzero_ps(), _CMP_NEQ_UQ) == 0; }
-
-// --- points ---
-
-constexpr int AT_ONCE = 16, IN_A_ROW = PATCH_POINTS / AT_ONCE;
-
-// The first `n` of sixteen numbers: none of them, or all, where it is too few or too many.
-RETICLE_INLINE Reach first_of(int n) { return Reach(std::max(std::min(n, 16), 0)); }
-// Which of the points from `p` on there are.
-RETICLE_INLINE Reach reach_of(const Lookup& s, int p) { return first_of(s.count - p); }
-
-struct Finder {
-  NormLine x, y;
-  int32_t last_x, last_y, down;
-  bool border;
-
-  explicit Finder(const Lookup& s)
-      : x(s.half_x, s.middle_x, s.width),
-        y(s.half_y, s.middle_y, s.height),
-        last_x(int32_t(s.width - 2)),
-        last_y(int32_t(s.height - 2)),
-        down(int32_t(s.down)),
-        border(s.border) {
-    x.count_from(s.first_x), y.count_from(s.first_y);
-  }
-};
-
-// Where sixteen points read, and how much each pixel counts.
-struct Sixteen {
-  I16 offset;
-  Tents<2, F16> x, y;
-};
-
-// What is seen of the points of a row on the way.
-struct Seen {
-  F16 unknown = {}, check = {};
-  bool edge = false;
-
-  void tell(int row, Looked& looked) const {
-    looked.lost |= uint32_t(!is_zero(unknown)) << row, looked.edge |= uint32_t(edge) << row;
-    looked.strange |= uint32_t(!is_zero(check)) << row;
-  }
-};
-
-RETICLE_INLINE Sixteen find(const Finder& f, const float* points, int count, Seen& seen) {
-  const F16 a = first_of(2 * count).read(points), b = first_of(2 * count - 16).read(points + 16);
-  const F16 norm_x = pick<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(a, b);
-  const F16 norm_y = pick<1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31>(a, b);
-  const Cells<F16> x = f.x.cells(norm_x, seen.unknown), y = f.y.cells(norm_y, seen.unknown);
-  const auto outside = [](I16 cell, int32_t last) { return _mm512_cmpgt_epu32_mask((__m512i)cell, _mm512_set1_epi32(last)); };
-  Sixteen s;
-  if (__builtin_expect((outside(x.cell, f.last_x) | outside(y.cell, f.last_y)) == 0, 1)) {
-    s.x = tents_inside<2>(x), s.y = tents_inside<2>(y);
-  } else {
-    s.x = tents_at_edges<2>(x, f.last_x, f.border), s.y = tents_at_edges<2>(y, f.last_y, f.border);
-    seen.edge = true;
-  }
-  s.offset = s.y.first * f.down + s.x.first;
-  return s;
-}
-
-// The rows of a block, sixteen points at a time: act(row, first point, points, from their pixels to those that will be wanted soon, seen). The
-// next sixteen are found while those before are used: past as much work as that is, the processor does not see.
-template <class Act>
-RETICLE_INLINE Looked walk(const Lookup& s, Act act) {
-  const Finder finder(s);
-  const auto find_at = [&](int row, int p, Seen& seen) {
-    const float* points = s.points + row * s.down_points + 2 * p;
-    for (int k = 0; k < 2; k++) __builtin_prefetch(points + 2 * s.down_points + 16 * k);
-    return find(finder, points, std::min(s.count - p, AT_ONCE), seen);
-  };
-  Looked looked = {};
-  Ahead ahead;
-  Seen seen;
-  Sixteen now = find_at(0, 0, seen), next = now;
-  for (int row = 0; row < s.rows; row++) {
-    Seen other;
-    ahead.look(now.offset[0], finder.down);
-    for (int p = 0; p < s.count; p += AT_ONCE) {
-      if (p + AT_ONCE < s.count)
-        next = find_at(row, p + AT_ONCE, seen);
-      else if (row + 1 < s.rows)
-        next = find_at(row + 1, 0, other);
-      act(row, p, now, ahead.step, seen);
-      now = next;
-    }
-    seen.tell(row, looked);
-    seen = other;
-  }
-  return looked;
-}
+// --- planes ---
 
 // Of `count` planes.
 template <class T>
@@ -148,10 +53,10 @@ RETICLE_INLINE void sum_planes(const Lookup& s, int64_t count, const T* from, co
     __builtin_prefetch(to + 2 * s.down_to, 1);
     F16 l, m, left, right;
     look_up(from, at.offset, l, m);
-    left = l * at.y.weight[0], right = m * at.y.weight[0];
+    left = l * at.row_weight[0], right = m * at.row_weight[0];
     look_up(from + s.down, at.offset, l, m);
-    left += l * at.y.weight[1], right += m * at.y.weight[1];
-    const F16 answer = left * at.x.weight[0] + right * at.x.weight[1];
+    left += l * at.row_weight[1], right += m * at.row_weight[1];
+    const F16 answer = left * at.column_weight[0] + right * at.column_weight[1];
     seen.check += answer * 0;
     store_those(reach, answer, to);
   }
@@ -165,11 +70,11 @@ Looked forward_lookup(const Lookup& given) {
   const T* from = (const T*)s.from;
   T* to = (T*)s.to;
   if (s.channels <= TOGETHER)
-    return walk(s, [&](int row, int p, const Sixteen& at, int64_t ahead, Seen& seen) {
+    return walk<Sixteen>(s, [&](int row, int p, const Sixteen& at, int64_t ahead, Seen& seen) {
       sum_planes(s, s.channels, from, at, ahead, p, to + row * s.down_to + p, seen);
     });
   Sixteen all[PATCH_ROWS][IN_A_ROW];
-  Looked looked = walk(s, [&](int row, int p, const Sixteen& at, int64_t, Seen&) { all[row][p / AT_ONCE] = at; });
+  Looked looked = walk<Sixteen>(s, [&](int row, int p, const Sixteen& at, int64_t, Seen&) { all[row][p / AT_ONCE] = at; });
   for (int64_t k = 0; k < s.channels; k += TOGETHER, from += TOGETHER * s.plane, to += TOGETHER * s.plane_to)
     for (int row = 0; row < s.rows; row++) {
       Seen seen;
@@ -203,11 +108,11 @@ RETICLE_INLINE void dot_planes(const Lookup& s, int64_t count, const T* from, co
 }
 
 // The gradients of `count` points, x and y side by side, in the units that those are in.
-RETICLE_INLINE void write_pairs(const Finder& f, const Sixteen& at, const Dots& dots, int count, float* to, Seen& seen) {
+RETICLE_INLINE void write_pairs(const Finder& f, const Sloped& at, const Dots& dots, int count, float* to, Seen& seen) {
   F16 x = {}, y = {};
   for (int r = 0; r < 2; r++) {
-    x += (dots.left[r] * at.x.slope[0] + dots.right[r] * at.x.slope[1]) * at.y.weight[r];
-    y += (dots.left[r] * at.x.weight[0] + dots.right[r] * at.x.weight[1]) * at.y.slope[r];
+    x += (dots.left[r] * at.column_slope[0] + dots.right[r] * at.column_slope[1]) * at.row_weight[r];
+    y += (dots.left[r] * at.column_weight[0] + dots.right[r] * at.column_weight[1]) * at.row_slope[r];
   }
   seen.check += x * 0 + y * 0;
   x *= f.x.half, y *= f.y.half;  // halves of sizes are exact
@@ -220,29 +125,29 @@ Looked slopes_lookup(const Lookup& given, float* to, int64_t down_points) {
   const Lookup s = given;
   const Finder finder(s);
   const T *from = (const T*)s.from, *gradient = (const T*)s.to;
-  const auto write = [&](int row, int p, const Sixteen& at, const Dots& dots, Seen& seen) {
+  const auto write = [&](int row, int p, const Sloped& at, const Dots& dots, Seen& seen) {
     write_pairs(finder, at, dots, std::min(s.count - p, AT_ONCE), to + row * down_points + 2 * p, seen);
   };
   if (s.channels <= TOGETHER)
-    return walk(s, [&](int row, int p, const Sixteen& at, int64_t ahead, Seen& seen) {
+    return walk<Sloped>(s, [&](int row, int p, const Sloped& at, int64_t ahead, Seen& seen) {
       for (int k = 0; k < 2; k++) __builtin_prefetch(to + (row + 2) * down_points + 2 * p + 16 * k, 1);
       Dots dots;
       dot_planes(s, s.channels, from, at, ahead, p, gradient + row * s.down_to + p, dots);
       write(row, p, at, dots, seen);
     });
-  Sixteen all[PATCH_ROWS][IN_A_ROW];
+  Sloped all[PATCH_ROWS][IN_A_ROW];
   Dots sums[PATCH_ROWS][IN_A_ROW];
-  Looked looked = walk(s, [&](int row, int p, const Sixteen& at, int64_t, Seen&) { all[row][p / AT_ONCE] = at; });
+  Looked looked = walk<Sloped>(s, [&](int row, int p, const Sloped& at, int64_t, Seen&) { all[row][p / AT_ONCE] = at; });
   const auto each = [&](auto act) {
     for (int row = 0; row < s.rows; row++)
       for (int p = 0; p < s.count; p += AT_ONCE) act(row, p, all[row][p / AT_ONCE], sums[row][p / AT_ONCE]);
   };
   for (int64_t k = 0; k < s.channels; k += TOGETHER, from += TOGETHER * s.plane, gradient += TOGETHER * s.plane_to)
-    each([&](int row, int p, const Sixteen& at, Dots& dots) {
+    each([&](int row, int p, const Sloped& at, Dots& dots) {
       dot_planes(s, std::min(s.channels - k, TOGETHER), from, at, 0, p, gradient + row * s.down_to + p, dots);
     });
   Seen seen[PATCH_ROWS];
-  each([&](int row, int p, const Sixteen& at, const Dots& dots) { write(row, p, at, dots, seen[row]); });
+  each([&](int row, int p, const Sloped& at, const Dots& dots) { write(row, p, at, dots, seen[row]); });
   for (int row = 0; row < s.rows; row++) seen[row].tell(row, looked);
   return looked;
 }

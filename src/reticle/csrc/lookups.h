@@ -18,10 +18,19 @@ struct Looked {
   uint32_t strange;  // what was written is not finite, perhaps by a weight of 0 that is not its own
 };
 
+struct Extent {
+  uint32_t strange;   // rows of points of which something is not finite, a bit each
+  int32_t low, high;  // rows of pixels that the others may fall on
+};
+
 struct Lookups {
   Looked (*forward)(DType, const Lookup&);
   // The gradient of the points, into numbers that lie like them, but with rows `down` apart.
   Looked (*slopes)(DType, const Lookup&, float* to, int64_t down);
+  // The gradient of the input. Here `to` is that of the output, read, and `from` sums in float, which are added to: of rows [low, high) of the
+  // image, by all rows of points but those whose bit is set.
+  void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
+  Extent (*extent)(DType, const Lookup&);
 };
 
 extern const Lookups avx512_lookups;

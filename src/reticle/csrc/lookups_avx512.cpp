@@ -1,6 +1,6 @@
 #include <x86intrin.h>
 
-#include "lookup_kernels.h"
+#include "lookup_scatter.h"
 
 namespace reticle {
 namespace {
@@ -17,9 +17,21 @@ Looked slopes_of(DType dtype, const Lookup& s, float* to, int64_t down) {
   return slopes_lookup<BFloat16>(s, to, down);
 }
 
+void scatter_of(DType dtype, const Lookup& s, int32_t low, int32_t high, uint32_t but) {
+  if (dtype == FLOAT32) return scatter_lookup<float>(s, low, high, but);
+  if (dtype == FLOAT16) return scatter_lookup<Half>(s, low, high, but);
+  scatter_lookup<BFloat16>(s, low, high, but);
+}
+
+Extent extent_of(DType dtype, const Lookup& s) {
+  if (dtype == FLOAT32) return extent_lookup<float>(s);
+  if (dtype == FLOAT16) return extent_lookup<Half>(s);
+  return extent_lookup<BFloat16>(s);
+}
+
 }  // namespace
 
-const Lookups avx512_lookups = {forward_of, slopes_of};
+const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of};
 
 // Ticks of the clock, not cycles, but of that order. Where lookups are quick, eight of them take 5 to 15; where they are not, 50 and more.
 bool lookups_are_quick() {

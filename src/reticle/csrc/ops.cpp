@@ -104,10 +104,20 @@ Tensor over_batch(const View& where, const Tensor& each, int64_t batch) {
   return total;
 }
 
+// What is neither read along a row nor along the channels, such as one number for all pixels, in the input's order.
+Tensor in_order(const Tensor& grad, const View& input) {
+  const View v = view("grad", grad);
+  if (v.stride[v.dim - 1] == 1 || v.stride[1] == 1) return grad;
+  Tensor dense = make_tensor(input, Sizes(v.size, v.size + v.dim));
+  return torch::stable::copy_(dense, grad);
+}
+
 std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const View& input, const View& where, const std::optional<Tensor>& fill,
                                     bool need_input, bool need_where) {
   STD_TORCH_CHECK(c.dtype != UINT8, "reticle: images of whole numbers have no gradient");
   set_output(c, "grad", view("grad", grad));
+  const Tensor ordered = in_order(grad, input);
+  c.output = tensor5(view("grad", ordered), c.batch);
   const std::vector<double> values = fill_of(fill, c.channels, c.padding);
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
   const Tensor grad_input = need_input ? make_tensor(input, Sizes(input.size, input.size + input.dim)) : make_dense(input, {0});

@@ -46,6 +46,26 @@ RETICLE_INLINE V pick(V a, V b) {
 #endif
 }
 
+// All lanes alike; `x + V{}` would be computed, for the sake of a zero's sign.
+template <class V, class A>
+RETICLE_INLINE V all_of(A x) {
+  return x - V{};
+}
+
+// The second where one is not a number.
+template <class V>
+RETICLE_INLINE V larger_of(V a, V b) {
+  return a > b ? a : b;
+}
+template <class V>
+RETICLE_INLINE V smaller_of(V a, V b) {
+  return a < b ? a : b;
+}
+#if defined(__AVX__)
+RETICLE_INLINE F8 larger_of(F8 a, F8 b) { return (F8)_mm256_max_ps((__m256)a, (__m256)b); }
+RETICLE_INLINE F8 smaller_of(F8 a, F8 b) { return (F8)_mm256_min_ps((__m256)a, (__m256)b); }
+#endif
+
 // --- a vector of them; `n` of its lanes ---
 
 RETICLE_INLINE F8 load(const float* p) { return read<F8>(p); }
@@ -196,6 +216,8 @@ RETICLE_INLINE F8 floor_of(F8 v) {
 typedef float F16 __attribute__((vector_size(64)));
 typedef int32_t I16 __attribute__((vector_size(64)));
 
+RETICLE_INLINE F16 larger_of(F16 a, F16 b) { return (F16)_mm512_max_ps((__m512)a, (__m512)b); }
+RETICLE_INLINE F16 smaller_of(F16 a, F16 b) { return (F16)_mm512_min_ps((__m512)a, (__m512)b); }
 RETICLE_INLINE F16 floor_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 #endif
 

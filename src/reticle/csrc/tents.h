@@ -19,8 +19,7 @@ struct Cells {
 template <class V>
 RETICLE_INLINE Cells<V> cells_of(V position, int32_t first) {
   const V whole = floor_of(position);
-  const V fraction = position - whole, most = V{} + below_one(1.f);
-  return {__builtin_convertvector(whole, Whole<V>) + first, fraction < most ? fraction : most};
+  return {__builtin_convertvector(whole, Whole<V>) + first, smaller_of(position - whole, all_of<V>(below_one(1.f)))};
 }
 
 // The windows of a vector of points along one axis.
@@ -33,9 +32,9 @@ struct Tents {
 template <int S, class V>
 RETICLE_INLINE Tents<S, V> tents_inside(const Cells<V>& at) {
   if constexpr (S == 1)
-    return {at.cell, {V{} + 1}, {V{}}};
+    return {at.cell, {all_of<V>(1.f)}, {V{}}};
   else
-    return {at.cell, {1 - at.fraction, at.fraction}, {V{} - 1, V{} + 1}};
+    return {at.cell, {1 - at.fraction, at.fraction}, {all_of<V>(-1.f), all_of<V>(1.f)}};
 }
 
 // As nearest_at_edges and bilinear_at_edges.
@@ -67,7 +66,8 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, int32_t last, bool
 
 // From normalised coordinates to pixels, as in from_norms(); counted from pixel `first`.
 struct NormLine {
-  float half, middle, low, high, up;
+  float half, middle, low, high;
+  bool nearest;
   int32_t first = 0;
 
   NormLine() = default;
@@ -76,16 +76,20 @@ struct NormLine {
         middle(float(middle)),
         low(-8),
         high(float(std::min<double>(double(size), BEYOND)) + 8),
-        up(nearest ? 0.5f : 0.f) {}
+        nearest(nearest) {}
 
   void count_from(int32_t pixel) { first = pixel, low -= float(pixel), high -= float(pixel); }
+  template <class V>
+  RETICLE_INLINE V pixels(V norm) const {
+    return rounded_product(norm, all_of<V>(half)) + middle;
+  }
   // What is not finite shows in `check`.
   template <class V>
   RETICLE_INLINE Cells<V> cells(V norm, V& check) const {
-    const V x = rounded_product(norm, V{} + half) + middle;
+    const V x = pixels(norm);
     check += x * 0;
-    const V above = x > low ? x : V{} + low;
-    return cells_of((above < high ? above : V{} + high) + up, first);
+    const V inside = smaller_of(larger_of(x, all_of<V>(low)), all_of<V>(high));
+    return cells_of(nearest ? inside + 0.5f : inside, first);
   }
 };
 
