@@ -123,7 +123,8 @@ RETICLE_INLINE void add_one_by_one(const Placed& at, int count, const Target<T>&
 
 template <class T>
 RETICLE_INLINE void add_sixteen(const Placed& at, int count, Landing& l, const Target<T>& target) {
-  if (!land(at, count, target.height, l)) return overlap(at, count) ? add_one_by_one<false>(at, count, target) : add_one_by_one<true>(at, count, target);
+  if (!land(at, count, target.height, l))
+    return overlap(at, count) ? add_one_by_one<false>(at, count, target) : add_one_by_one<true>(at, count, target);
   l.rows == FEW_ROWS ? add_landing<FEW_ROWS>(l, target) : add_landing<LANDING_ROWS>(l, target);
 }
 
@@ -131,9 +132,16 @@ template <class T>
 void scatter_lookup(const Lookup& given, int32_t low, int32_t high, uint32_t but) {
   const Lookup s = given;
   const auto target_of = [&](int row, int p, int64_t first) {
-    return Target<T>{(float*)s.from + first * s.plane, s.plane, s.down, s.height, s.width, {low, high},
-                   (const T*)s.to + first * s.plane_to + row * s.down_to + p, s.plane_to, std::min(s.channels - first, TOGETHER),
-                   reach_of(s, p)};
+    return Target<T>{(float*)s.from + first * s.plane,
+                     s.plane,
+                     s.down,
+                     s.height,
+                     s.width,
+                     {low, high},
+                     (const T*)s.to + first * s.plane_to + row * s.down_to + p,
+                     s.plane_to,
+                     std::min(s.channels - first, TOGETHER),
+                     reach_of(s, p)};
   };
   Landing l;
   if (s.channels <= TOGETHER) {

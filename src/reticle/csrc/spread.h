@@ -35,8 +35,8 @@ struct Shares {
 struct Part {
   float* to;  // of the image's first pixel, in the first of the planes
   int64_t plane, down, width;
-  int64_t first, planes;              // of all planes
-  int64_t low, high;                  // rows of the image
+  int64_t first, planes;                 // of all planes
+  int64_t low, high;                     // rows of the image
   int64_t clear_from = 0, clear_to = 0;  // of these, those that hold part
 
   void clear(int64_t from, int64_t end) const {
@@ -199,7 +199,8 @@ void spread_samples(const P& plan, const Threads& threads, std::vector<char>& do
     const Call& c = plan.c;
     std::vector<char> chosen(c.batch);
     for (int64_t b = 0; b < c.batch; b++) chosen[b] = !done[b] && is_lookup(plan, read_matrix(c, b, plan.in, plan.out));
-    const bool all = std::find(chosen.begin(), chosen.end(), 0) == chosen.end(), none = std::find(chosen.begin(), chosen.end(), 1) == chosen.end();
+    const bool all = std::find(chosen.begin(), chosen.end(), 0) == chosen.end(),
+               none = std::find(chosen.begin(), chosen.end(), 1) == chosen.end();
     if (none || (Shares::is_shared(c) && !all)) return;
     Spread<P> work(plan, chosen);
     spread_all<T>(work, threads);

@@ -72,11 +72,7 @@ struct NormLine {
 
   NormLine() = default;
   NormLine(double half, double middle, int64_t size, bool nearest = false)
-      : half(float(half)),
-        middle(float(middle)),
-        low(-8),
-        high(float(std::min<double>(double(size), BEYOND)) + 8),
-        nearest(nearest) {}
+      : half(float(half)), middle(float(middle)), low(-8), high(float(std::min<double>(double(size), BEYOND)) + 8), nearest(nearest) {}
 
   void count_from(int32_t pixel) { first = pixel, low -= float(pixel), high -= float(pixel); }
   template <class V>
