@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from reticle import PADDING_MODES
+from reticle.grid import base_grid
 
 MODES = {"nearest": 1, "bilinear": 2, "bicubic": 4, "bspline3": 4}
 DTYPES = (torch.float32, torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8)
@@ -87,7 +88,7 @@ class Draw:
 def make(seed: int) -> Case:
     """The case of that seed. Every third is of the commonest kind, for which there are kernels of its own."""
     draw = Draw(seed)
-    common = draw.chance(1 / 3)  # an image under an affine matrix, bilinear
+    common = draw.chance(1 / 3)  # an image under an affine matrix or by points in order, bilinear
     ndim = 2 if common else draw.one_of((1, 2, 2, 2, 3))
     size, out = [(draw.number(2, 70), draw.number(2, 70)) if common else draw.size(ndim) for _ in range(2)]
     layout = draw.layout if not common or draw.chance(0.2) else Tensor.contiguous
@@ -103,7 +104,7 @@ def make(seed: int) -> Case:
     if draw.chance(0.1):
         image = image[:1].expand(batch[0], *image.shape[1:])
     where_dtype = torch.float64 if draw.chance(0.2) else torch.float16 if draw.chance(0.05) else torch.float32
-    where = matrices(draw, batch[1], ndim) if common or draw.chance(0.6) else points(draw, batch[1], ndim, out, size)
+    where = matrices(draw, batch[1], ndim) if draw.chance(0.6) else points(draw, batch[1], out, size, ordered=common)
     where = draw.layout(where.to(where_dtype))
     cotangent = 2 * draw.rand(max(batch), channels, *out) - 1
     # exact in 16 bits, to which the fill of such an image is rounded
@@ -135,10 +136,19 @@ def matrices(draw: Draw, batch: int, ndim: int) -> Tensor:
     return matrix
 
 
-def points(draw: Draw, batch: int, ndim: int, out: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
-    """Inside and outside, on pixel centres, absurd."""
-    grid = (2 * draw.rand(batch, *out, ndim) - 1) * draw.one_of((0.9, 1.5, 5.0, 100.0))
+def points(draw: Draw, batch: int, out: tuple[int, ...], size: tuple[int, ...], *, ordered: bool) -> Tensor:
+    """Along smooth lines or anywhere, inside and outside, on pixel centres, absurd."""
+    ndim = len(out)
+    if ordered or draw.chance(0.5):
+        grid = base_grid(out, align_corners=False, dtype=torch.float64).repeat(batch, *[1] * (ndim + 1))
+        if draw.chance(0.2):
+            grid = grid.flip(-1)
+        grid = grid * (draw.one_of((1.0, -1.0, 0.9, 0.5, 0.1, 0.01, 2.0, 6.0)) + 0.2 * draw.rand(batch, *[1] * ndim, ndim))
+        wave = draw.one_of((0.0, 0.02, 0.1, 0.5)) * torch.sin(draw.one_of((1.0, 5.0, 40.0)) * grid.flip(-1))
+        grid = grid + wave + draw.one_of((0.0, 1e-3, 0.02)) * (draw.rand(*grid.shape) - 0.5)
+    else:
+        grid = (2 * draw.rand(batch, *out, ndim) - 1) * draw.one_of((0.9, 1.5, 5.0, 100.0))
     if draw.chance(0.3):
         half = torch.tensor([2 / n for n in reversed(size)], dtype=torch.float64)
         grid = (grid / half).round() * half + draw.one_of((0.0, 0.5)) * half
-    return draw.wild(grid, draw.one_of((0.02, 0.5))) if draw.chance(0.3) else grid
+    return draw.wild(grid, draw.one_of((0.001, 0.02, 0.5))) if draw.chance(0.3) else grid

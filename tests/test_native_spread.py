@@ -1,4 +1,4 @@
-"""What points that are given one by one add to the gradient of an image: sixteen at a time where they lie in order. Against the reference."""
+"""What points that are given one by one add to the gradient of an image, sixteen at a time where they lie in order. Against the reference."""
 
 import math
 
@@ -112,7 +112,9 @@ def test_a_gradient_of_one_number_for_all_pixels(layout):
     y = grid_sample(image, grid, backend="native")
     one = torch.ones(1, dtype=y.dtype)
     for expanded in (one.expand(2, 3, 30, 40), one.expand(2, 3, 1, 1).expand(2, 3, 30, 40)):
-        for a, b in zip(*(torch.autograd.grad(y, (image, grid), g, retain_graph=True) for g in (expanded, torch.ones_like(y))), strict=True):
+        for a, b in zip(
+            *(torch.autograd.grad(y, (image, grid), g, retain_graph=True) for g in (expanded, torch.ones_like(y))), strict=True
+        ):
             assert torch.equal(a, b)
 
 
