@@ -1,4 +1,4 @@
-"""What points that are given one by one add to the gradient of an image, sixteen at a time where they lie in order. Against the reference."""
+"""What points that are given one by one add to an image's gradient: sixteen at a time where they lie in order. Against the reference."""
 
 import math
 
@@ -39,11 +39,11 @@ def grids(way, size, out, batch=2, wave=0.0):
     return (grid + wave * torch.sin(4 * grid.flip(-1))).float()
 
 
-@pytest.mark.parametrize("padding_mode", ["zeros", "border", "constant"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
 @pytest.mark.parametrize(("size", "out"), SHAPES, ids=str)
 @pytest.mark.parametrize("way", WAYS)
 def test_ways_of_points(way, size, out, padding_mode):
-    for batch, channels in ((1, 1), (2, 3), (5, 2), (1, 9)):
+    for batch, channels in ((5, 1), (2, 3), (1, 9)):
         for wave in (0.0, 0.2):
             assert_as_reference(torch.rand(batch, channels, *size), grids(way, size, out, batch, wave), out, padding_mode=padding_mode)
 
