@@ -81,7 +81,8 @@ def places(case: Case) -> Places:
     at = pixel.nan_to_num(nan=0.5, posinf=0.5, neginf=0.5)
     step = at - at.floor()
     tie = (step - 0.5).abs() <= 2 * blur if case.mode == "nearest" else torch.zeros_like(step, dtype=torch.bool)
-    kink = torch.minimum(step, 1 - step) <= 2 * blur + fraction
+    beside = 1e-7 if MODES[case.mode] == 4 else 0  # closer to a centre the outer weights of a cubic are not told from 0, even in double
+    kink = torch.minimum(step, 1 - step) <= (2 * blur + fraction).clamp(min=beside)
     near_far = edge if not folds else torch.zeros_like(edge)
     certain = sure & ~((blur > UNCERTAIN) | tie | near_far | blur.isnan()).any(-1)
     return Places(norm, blur.nan_to_num(0, 0, 0).clamp(max=1), certain, certain & ~kink.any(-1))
