@@ -103,7 +103,9 @@ class BuildNative(build_ext):
             return self.compiler.compile([source], output_dir=self.build_temp, include_dirs=[str(torch / "include")], extra_postargs=flags)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = [o for made in pool.map(compile_one, sources()) for o in made]
+            made = dict(zip(sources(), pool.map(compile_one, sources()), strict=True))
+        # of what several files define alike, such as parts of the standard library, the linker keeps the first: what any processor runs
+        objects = [o for source in sorted(made, key=lambda s: len(ONLY.get(Path(s).name, []))) for o in made[source]]
         # no search path is written into it: whoever loads it has loaded torch
         folders = [str(torch / "lib")]
         self.compiler.link_shared_object(objects, str(target), libraries=["torch_cpu"], library_dirs=folders, target_lang="c++")

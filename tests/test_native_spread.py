@@ -119,7 +119,7 @@ def test_a_gradient_of_one_number_for_all_pixels(layout):
 
 
 def test_rows_that_lie_apart():
-    """The gradient has the order of the image's memory: here rows of several planes are side by side."""
+    """Rows of several planes of the image are side by side; the gradient lies plane by plane."""
     image = torch.rand(2, 40, 3, 50).transpose(1, 2).requires_grad_()
     grid = grids("nearly", (40, 50), (30, 64))
     grad = torch.rand(2, 3, 30, 64)

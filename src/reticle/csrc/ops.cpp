@@ -104,10 +104,18 @@ Tensor over_batch(const View& where, const Tensor& each, int64_t batch) {
   return total;
 }
 
-// What is neither read along a row nor along the channels, such as one number for all pixels, in the input's order.
+// Whether pixels or their channels lie side by side in memory, each in a place of its own.
+bool is_ordered(const View& v) {
+  if (v.stride[v.dim - 1] == 1) return true;
+  bool apart = v.size[1] > 1 && v.stride[1] == 1;
+  for (int64_t a = 2; a < v.dim; ++a) apart = apart && (v.size[a] == 1 || v.stride[a] >= v.size[1]);
+  return apart;
+}
+
+// A gradient that is not, such as one number for all pixels, in the input's order.
 Tensor in_order(const Tensor& grad, const View& input) {
   const View v = view("grad", grad);
-  if (v.stride[v.dim - 1] == 1 || v.stride[1] == 1) return grad;
+  if (is_ordered(v)) return grad;
   Tensor dense = make_tensor(input, Sizes(v.size, v.size + v.dim));
   return torch::stable::copy_(dense, grad);
 }

@@ -36,7 +36,7 @@ struct Call {
   const void* where;
   int64_t where_stride[5];  // of a grid: B, Z, Y, X, axis; of a matrix: B, row, column
 
-  // Backward: what is wanted, else null. Like `input`, dense in memory of any order; overwritten.
+  // Backward: what is wanted, else null. Dense in memory, planes or pixels one after the other; overwritten.
   Tensor5 grad_input;
   // Contiguous, of the dtype of `where`, batch as in `batch`; overwritten.
   void* grad_where;

@@ -27,6 +27,15 @@ struct Shares {
     if (cuts > 1) rows = parts(c.size[1], cuts);
     bands = parts(c.size[1], rows);
   }
+  // Each owner of a band looks at all blocks that reach into it. Where points of a block are all over the image that is too often.
+  void join_bands(const Call& c, const std::vector<Extent>& extents) {
+    const auto looks = [&] {
+      int64_t sum = 0;
+      for (const Extent& e : extents) sum += e.strange != 0 ? bands : (e.high - 1) / rows - e.low / rows + 1;
+      return sum;
+    };
+    while (bands > 2 && looks() > 2 * int64_t(extents.size())) rows *= 2, bands = (c.size[1] + rows - 1) / rows;
+  }
   static bool is_shared(const Call& c) { return c.grad_input.stride[0] == 0; }  // one image served the whole batch
   int64_t owners() const { return samples * groups * bands; }
 };
@@ -163,7 +172,10 @@ void write_part(const P& plan, int64_t b, const Part& part) {
 
 template <class T, class P>
 void spread_all(Spread<P>& work, const Threads& threads) {
-  if (work.shares.groups * work.shares.bands > 1) find_extents<T>(work, threads);
+  if (work.shares.groups * work.shares.bands > 1) {
+    find_extents<T>(work, threads);
+    work.shares.join_bands(work.plan.c, work.extents);
+  }
   auto task = [](void* context, int64_t begin, int64_t end) {
     const Spread<P>& work = *(const Spread<P>*)context;
     const Call& c = work.plan.c;
