@@ -102,10 +102,11 @@ class BuildNative(build_ext):
             flags = [*FLAGS, *ONLY.get(name, []), *SELDOM.get(name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
             return self.compiler.compile([source], output_dir=self.build_temp, include_dirs=[str(torch / "include")], extra_postargs=flags)
 
+        names = sources()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            made = dict(zip(sources(), pool.map(compile_one, sources()), strict=True))
+            made = dict(zip(names, pool.map(compile_one, names), strict=True))
         # of what several files define alike, such as parts of the standard library, the linker keeps the first: what any processor runs
-        objects = [o for source in sorted(made, key=lambda s: len(ONLY.get(Path(s).name, []))) for o in made[source]]
+        objects = [o for name in sorted(names, key=lambda n: len(ONLY.get(Path(n).name, []))) for o in made[name]]
         # no search path is written into it: whoever loads it has loaded torch
         folders = [str(torch / "lib")]
         self.compiler.link_shared_object(objects, str(target), libraries=["torch_cpu"], library_dirs=folders, target_lang="c++")

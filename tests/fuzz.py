@@ -44,28 +44,30 @@ class Places:
     smooth: Tensor  # (B, *out): and not within rounding of a pixel centre, where slopes are one-sided
 
 
+def norms(case: Case) -> tuple[Tensor, Tensor, Tensor]:
+    """The normalised coordinates, their rounding in the same units but for that of numbers near 1, and at which points that can be told."""
+    where, eps, ndim = case.where.double(), 16 * eps_of(case), len(case.out)
+    if not case.is_matrix:
+        return where, torch.zeros_like(where), torch.ones_like(where[..., 0], dtype=torch.bool)
+    norm = source_grid(where, case.out, case.align_corners)
+    target = base_grid(case.out, align_corners=case.align_corners, dtype=torch.float64)
+    # a target near 0 is as uncertain as its distance to 1, from which it is computed
+    size_of_target = target.abs().clamp(min=1 / 8)
+    terms = torch.einsum("brk,...k->b...r", where[..., :ndim].abs(), size_of_target) + where[..., ndim].abs()[:, *[None] * ndim]
+    rounding = eps * terms[..., :ndim]
+    sure = terms.amax(-1) < 1e18  # far from where single precision overflows
+    if where.shape[1] > ndim:
+        w = torch.einsum("bk,...k->b...", where[:, ndim, :ndim], target) + where[:, ndim, ndim][:, *[None] * ndim]
+        rounding = (rounding + eps * norm.abs().nan_to_num(posinf=0) * terms[..., ndim:]) / w.abs()[..., None]
+        sure &= (w.abs() > 2 * eps * terms[..., ndim]) & (w.abs() > 1e-9)
+    lost = ~(where.abs() < 1e12).flatten(1).all(1)  # what overflows, and whether it cancels, is for test_wild_points
+    return norm, rounding, sure & ~lost[:, *[None] * ndim]
+
+
 def places(case: Case) -> Places:
     """Bound the rounding of each coordinate by the sizes of the terms that it is made of."""
     eps, size = 16 * eps_of(case), torch.tensor([*reversed(case.image.shape[2:])], dtype=torch.float64)
-    where = case.where.double()
-    if case.is_matrix:
-        ndim = len(case.out)
-        norm = source_grid(where, case.out, case.align_corners)
-        target = base_grid(case.out, align_corners=case.align_corners, dtype=torch.float64)
-        # a target near 0 is as uncertain as its distance to 1, from which it is computed
-        size_of_target = target.abs().clamp(min=1 / 8)
-        terms = torch.einsum("brk,...k->b...r", where[..., :ndim].abs(), size_of_target) + where[..., ndim].abs()[:, *[None] * ndim]
-        rounding = eps * terms[..., :ndim]
-        sure = terms.amax(-1) < 1e18  # far from where single precision overflows
-        if where.shape[1] > ndim:
-            w = torch.einsum("bk,...k->b...", where[:, ndim, :ndim], target) + where[:, ndim, ndim][:, *[None] * ndim]
-            rounding = (rounding + eps * norm.abs().nan_to_num(posinf=0) * terms[..., ndim:]) / w.abs()[..., None]
-            sure &= (w.abs() > 2 * eps * terms[..., ndim]) & (w.abs() > 1e-9)
-        lost = ~(where.abs() < 1e12).flatten(1).all(1)  # what overflows, and whether it cancels, is for test_wild_points
-        sure &= ~lost[:, *[None] * ndim]
-    else:
-        norm, rounding = where, torch.zeros_like(where)
-        sure = torch.ones_like(where[..., 0], dtype=torch.bool)
+    norm, rounding, sure = norms(case)
     far, folds = 4 * MODES[case.mode], case.padding_mode in ("reflection", "wrap")
     magnitude = norm.abs().nan_to_num(posinf=0)
     blur = (rounding + eps * (1 + (magnitude * 1e-9 if folds and not case.is_matrix else magnitude))) * size / 2

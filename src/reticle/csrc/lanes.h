@@ -52,8 +52,8 @@ struct Lanes {
   static RETICLE_INLINE D floor(D v) { return (D)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
   static RETICLE_INLINE D smaller(D a, D b) { return (D)_mm512_min_pd((__m512d)a, (__m512d)b); }
   static RETICLE_INLINE D larger(D a, D b) { return (D)_mm512_max_pd((__m512d)a, (__m512d)b); }
-  static RETICLE_INLINE V smaller(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
-  static RETICLE_INLINE V larger(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
+  static RETICLE_INLINE V smaller(V a, V b) { return smaller_of(a, b); }
+  static RETICLE_INLINE V larger(V a, V b) { return larger_of(a, b); }
   // A tent of height 1 around 0.
   static RETICLE_INLINE V tent(V v) {
     constexpr int smaller_size = 2 << 2 | 2;
@@ -110,8 +110,8 @@ struct Lanes {
   static RETICLE_INLINE D floor(D v) { return (D)_mm256_floor_pd((__m256d)v); }
   static RETICLE_INLINE D smaller(D a, D b) { return (D)_mm256_min_pd((__m256d)a, (__m256d)b); }
   static RETICLE_INLINE D larger(D a, D b) { return (D)_mm256_max_pd((__m256d)a, (__m256d)b); }
-  static RETICLE_INLINE V smaller(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
-  static RETICLE_INLINE V larger(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
+  static RETICLE_INLINE V smaller(V a, V b) { return smaller_of(a, b); }
+  static RETICLE_INLINE V larger(V a, V b) { return larger_of(a, b); }
   static RETICLE_INLINE V tent(V v) {
     const __m256 one = _mm256_set1_ps(1), size = _mm256_andnot_ps(_mm256_set1_ps(-0.f), (__m256)v);
     return (V)_mm256_sub_ps(one, _mm256_min_ps(size, one));

@@ -26,17 +26,17 @@ struct Target {
   RETICLE_INLINE F16 read(int64_t k) const { return reach.read(gradient + k * next); }
 };
 
-// E turns, R rows.
+// E choices, R rows.
 template <int E, int R, class T>
-RETICLE_INLINE void add_turns(const Landing& l, const Target<T>& target) {
+RETICLE_INLINE void add_choices(const Landing& l, const Target<T>& target) {
   for (int64_t k = 0; k < target.count; k++) {
     const F16 g = target.read(k);
     for (int half = 0; half < l.halves; half++) {
       F16 picked[E];
 #pragma GCC unroll 8
-      for (int e = 0; e < E; e++) picked[e] = l.turn[half][e].pick(g);
+      for (int e = 0; e < E; e++) picked[e] = l.choice[half][e].pick(g);
       const int32_t column = l.column + 16 * half;
-      const Mask there = first_bits(std::min(target.width - column, 16));
+      const Mask there = first_of(target.width - column).there;
       float* to = target.to + k * target.plane + l.row * target.down + column;
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++, to += target.down) {
@@ -52,10 +52,10 @@ RETICLE_INLINE void add_turns(const Landing& l, const Target<T>& target) {
 
 template <int R, class T>
 RETICLE_INLINE void add_landing(const Landing& l, const Target<T>& target) {
-  if (l.turns == 2) return add_turns<2, R>(l, target);
-  if (l.turns == 4) return add_turns<4, R>(l, target);
-  if (l.turns == 6) return add_turns<6, R>(l, target);
-  add_turns<8, R>(l, target);
+  if (l.choices == 2) return add_choices<2, R>(l, target);
+  if (l.choices == 4) return add_choices<4, R>(l, target);
+  if (l.choices == 6) return add_choices<6, R>(l, target);
+  add_choices<8, R>(l, target);
 }
 
 // Whether a point touches a pixel that the one before does.
@@ -64,7 +64,7 @@ RETICLE_INLINE bool overlap(const Placed& at, int count) {
     const __m512i moved = _mm512_sub_epi32((__m512i)v, _mm512_alignr_epi32((__m512i)v, (__m512i)v, 15));
     return _mm512_cmple_epu32_mask(_mm512_add_epi32(moved, _mm512_set1_epi32(1)), _mm512_set1_epi32(2));
   };
-  return (near(at.column) & near(at.row) & first_bits(count) & Mask(~1u)) != 0;
+  return (near(at.column) & near(at.row) & first_of(count).there & Mask(~1u)) != 0;
 }
 
 // Points whose upper, and whose lower pixels are in rows that may be added to.
@@ -101,7 +101,7 @@ RETICLE_APART void add_points(const Placed& at, int count, const Target<T>& targ
       to[0] += pair[0], to[1] += pair[1];
     }
   };
-  const bool all = (within.row[0] & within.row[1] & first_bits(count)) == first_bits(count);
+  const bool all = (within.row[0] & within.row[1] & first_of(count).there) == first_of(count).there;
   for (int q = 0; q < count; q++) {
     float* to = target.to + offset[q];
 #pragma GCC unroll 2

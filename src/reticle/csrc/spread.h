@@ -40,22 +40,16 @@ struct Shares {
   int64_t owners() const { return samples * groups * bands; }
 };
 
-// The part of one owner.
+// The part of one owner; its rows lie one after the other.
 struct Part {
   float* to;  // of the image's first pixel, in the first of the planes
-  int64_t plane, down, width;
+  int64_t plane, width;
   int64_t first, planes;                 // of all planes
   int64_t low, high;                     // rows of the image
-  int64_t clear_from = 0, clear_to = 0;  // of these, those that hold part
+  int64_t clear_from = 0, clear_to = 0;  // of these, those that hold sums
 
   void clear(int64_t from, int64_t end) const {
-    for (int64_t k = 0; k < planes && from < end; k++) {
-      float* plane_to = to + k * plane;
-      if (down == width)
-        std::fill_n(plane_to + from * down, (end - from) * width, 0.f);
-      else
-        for (int64_t y = from; y < end; y++) std::fill_n(plane_to + y * down, width, 0.f);
-    }
+    for (int64_t k = 0; k < planes && from < end; k++) std::fill_n(to + k * plane + from * width, (end - from) * width, 0.f);
   }
   // Makes these rows ready, and those between them and others that are.
   void touch(int64_t from, int64_t end) {
@@ -104,7 +98,7 @@ void find_extents(Spread<P>& work, const Threads& threads) {
 template <class T, class P>
 RETICLE_APART void spread_carefully(const P& plan, const Matrix& m, int64_t b, Segment<P>& s, const Part& part) {
   const Call& c = plan.c;
-  const int64_t stride[5] = {0, 0, 0, part.down, 1}, *out = c.output.stride;
+  const int64_t stride[5] = {0, 0, 0, part.width, 1}, *out = c.output.stride;
   const T* g = (const T*)c.output.data + b * out[0] + part.first * out[1] + s.i * out[3] + s.j;
   find_places(plan, m, b, s);
   for (int p = 0; p < s.count; p++)
@@ -123,14 +117,13 @@ void spread_sample(const Spread<P>& work, int64_t b, Segment<P>& s, Part& part) 
   for (int64_t block = 0; block < plan.blocks(); block++) {
     const bool known = !work.extents.empty();
     Extent extent = known ? work.extents[b * plan.blocks() + block] : Extent{};
-    const auto is_here = [&] { return extent.strange != 0 || (extent.low < part.high && extent.high > part.low); };
-    if (known && !is_here()) continue;
+    if (known && extent.strange == 0 && (extent.low >= part.high || extent.high <= part.low)) continue;
     Lookup lookup = block_of_output<T>(plan, m, b, block, s, pairs);
     lookup.to = (T*)lookup.to + part.first * lookup.plane_to, lookup.channels = part.planes;
     if (!known) extent = c.lookups->extent(c.dtype, lookup);
     if (extent.strange != 0) extent.low = 0, extent.high = lookup.height;
     part.touch(std::max<int64_t>(extent.low, part.low), std::min<int64_t>(extent.high, part.high));
-    lookup.from = part.to, lookup.plane = part.plane, lookup.down = part.down;
+    lookup.from = part.to, lookup.plane = part.plane, lookup.down = part.width;
     c.lookups->scatter(c.dtype, lookup, int32_t(part.clear_from), int32_t(part.clear_to), extent.strange);
     for (int row = 0; extent.strange >> row; row++)
       if ((extent.strange >> row & 1) && at_row(plan, block, row, s)) spread_carefully<T>(plan, m, b, s, part);
@@ -149,9 +142,9 @@ Part part_of(const Spread<P>& work, int64_t n, float* buffer) {
   part.first = group * shares.planes, part.planes = std::min(shares.planes, c.channels - part.first);
   part.low = band * shares.rows, part.high = std::min(part.low + shares.rows, c.size[1]);
   if (std::is_same<T, float>::value) {
-    part.to = (float*)c.grad_input.data + b * stride[0] + part.first * stride[1], part.plane = stride[1], part.down = stride[3];
+    part.to = (float*)c.grad_input.data + b * stride[0] + part.first * stride[1], part.plane = stride[1];
   } else {
-    part.down = part.width, part.plane = shares.rows * part.width, part.to = buffer - part.low * part.down;
+    part.plane = shares.rows * part.width, part.to = buffer - part.low * part.width;
   }
   return part;
 }
@@ -162,7 +155,7 @@ void write_part(const P& plan, int64_t b, const Part& part) {
   for (int64_t k = 0; k < part.planes; k++)
     for (int64_t y = part.low; y < part.high; y++) {
       T* to = (T*)plan.c.grad_input.data + b * stride[0] + (part.first + k) * stride[1] + y * stride[3];
-      const float* from = part.to + k * part.plane + y * part.down;
+      const float* from = part.to + k * part.plane + y * part.width;
       for (int64_t x = 0; x < part.width; x += 8) {
         const int count = int(std::min<int64_t>(part.width - x, 8));
         store_some(load_some(from + x, count), to + x, count);
