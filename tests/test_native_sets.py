@@ -1,10 +1,13 @@
 """What holds with the largest vectors holds with smaller ones: the tests of both kinds of kernels that have several, once more."""
 
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from native_checks import assert_passes_with_vectors_of_eight_numbers
+from native_checks import assert_passes_with_vectors_of_eight_numbers, compiled
 
 from reticle.sampling import native
 
@@ -16,3 +19,14 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize("file", ["test_native_strips.py", "test_native_lookups.py"])
 def test_with_vectors_of_eight_numbers(file):
     assert_passes_with_vectors_of_eight_numbers(HERE / file)
+
+
+@compiled
+@pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump")
+def test_what_instruction_sets_share_runs_on_any_processor():
+    """Of parts of the standard library the linker keeps one copy for all: it must not be that of the largest vectors."""
+    library = Path(native.__file__).with_name("_native.so")
+    code = subprocess.run(["objdump", "-d", "-C", "--no-show-raw-insn", library], capture_output=True, text=True, check=True).stdout
+    functions = dict(re.findall(r"^[0-9a-f]+ <(.+)>:\n((?:.+\n)+)", code, flags=re.MULTILINE))
+    assert functions
+    assert not [name for name, body in functions.items() if re.match(r"(void )?std::", name) and re.search(r"%[yz]mm|\tv[a-z0-9]+ ", body)]
