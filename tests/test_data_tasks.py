@@ -171,6 +171,13 @@ def test_sequences_are_placed_as_the_authors_place_them():
     assert drawn.patch.shape == (5000, PATCHES, 5) and drawn.digit.max() == data.num_train - 1
 
 
+def test_a_fixed_set_of_sequences_is_seen_once_an_epoch():
+    data = sequences(num_test=30, num_images=12)
+    epochs = [torch.cat([data.train_batch(step, 4, seed=0)[0] for step in steps]).flatten(1) for steps in (range(3), range(3, 6))]
+    assert not torch.equal(*epochs)
+    assert len(epochs[0].unique(dim=0)) == 12 and torch.equal(epochs[0].unique(dim=0), epochs[1].unique(dim=0))
+
+
 def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
     data = sequences(num_test=30)
     drawn = data._draw(np.random.default_rng(1), data.test, 6)
@@ -203,6 +210,7 @@ def test_an_image_is_its_digits_and_its_patches_cut_off_at_one():
         ("digit_windows", {"near": -0.1}, "DigitWindows: `near` must be a share from 0 to below 1; got -0.1."),
         ("digit_windows", {"near": "0.2"}, "DigitWindows: `near` must be a share from 0 to below 1; got '0.2'."),
         ("digit_sequences", {"num_test": 0}, "DigitSequences: `num_test` must be a whole number of at least 1; got 0."),
+        ("digit_sequences", {"num_images": 0}, "DigitSequences: `num_images` must be a whole number of at least 1; got 0."),
         ("digit_sequences", {"canvas": 99}, "DigitSequences: `canvas` must be a whole number of at least 100; got 99."),
     ],
 )

@@ -76,6 +76,10 @@ def test_run_writes_what_was_measured(tmp_path):
     assert result.seconds >= 0 and result.hardware and result.torch and result.commit and result.date[:2] == "20"
 
 
+def test_localizers_warmup_is_a_part_of_the_schedule():
+    assert schedule_of(tiny.recipe(localizer_warmup=3))["localizer_warmup"] == 3
+
+
 def test_changes_against_the_package_are_recorded():
     recipe = load(
         NAME, overrides=["seed=2", "train.steps=10", "train.schedule={5: 0.1}", "optimizer.momentum=0.9", "data.limit=5", "smoke.seed=1"]

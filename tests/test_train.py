@@ -115,12 +115,22 @@ def test_learning_rates_follow_the_schedule(tmp_path):
     assert rates == [pytest.approx(pair) for pair in ([0.5, 0.05], [0.5, 0.05], [0.05, 0.005], [0.025, 0.0025])]
 
 
+def test_localizers_rate_rises_within_its_warmup(tmp_path):
+    training = Training(tiny.recipe(lr=0.5, localizer_lr=0.1, localizer_warmup=2, schedule={3: 0.1}), Run(tmp_path), CPU)
+    training.start(resume=False)
+    rates = []
+    for _ in range(4):
+        training.update()
+        rates.append([group["lr"] for group in training.optimizer.param_groups])
+    assert rates == [pytest.approx(pair) for pair in ([0.5, 0.0], [0.5, 0.025], [0.5, 0.05], [0.05, 0.005])]
+
+
 def test_localizer_is_a_group_of_its_own():
     model = tiny.Look((1, 6, 6), 4)
     head, localizer = build_optimizer(tiny.recipe(localizer_lr=0.2), model).param_groups
     assert [id(p) for p in head["params"]] == [id(p) for p in model.head.parameters()]
     assert [id(p) for p in localizer["params"]] == [id(p) for p in model.transformer.localizer.parameters()]
-    assert (head["lr_scale"], localizer["lr_scale"]) == (1.0, 0.2)
+    assert (head["localizer"], localizer["localizer"]) == (False, True)
 
 
 def test_frozen_localizer_stays_the_identity(tmp_path):

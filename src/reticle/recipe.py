@@ -27,13 +27,15 @@ class Source:
 class Train:
     """How long and how fast. ``schedule`` maps a step to the factor on the learning rate from there on; the factors multiply up.
 
-    ``clip_norm`` bounds the norm of the gradient of all weights together.
+    ``clip_norm`` bounds the norm of the gradient of all weights together. The localisers learn at ``localizer_lr`` times the rate of the
+    rest, which with ``localizer_warmup`` is reached after so many steps, beginning at 0: before the rest can read, it tells θ nothing.
     """
 
     steps: int = at_least(1)
     batch_size: int = at_least(1)
     lr: float = at_least(0)
     localizer_lr: float = at_least(0, 1.0)
+    localizer_warmup: int = at_least(0, 0)
     clip_norm: float | None = at_least(0, None)
     schedule: dict[int, float] = field(default_factory=dict)
     log_every: int = at_least(1, 100)
@@ -50,6 +52,15 @@ class Train:
         for start, factor in self.schedule.items():
             lr *= factor if step >= start else 1.0
         return lr
+
+    def localizer_lr_at(self, step: int) -> float:
+        """That of the localisers.
+
+        >>> Train(steps=30, batch_size=1, lr=0.5, localizer_lr=0.1, localizer_warmup=20).localizer_lr_at(10)
+        0.025
+        """
+        warm = min(1.0, step / self.localizer_warmup) if self.localizer_warmup else 1.0
+        return self.lr_at(step) * self.localizer_lr * warm
 
 
 @dataclass(frozen=True, kw_only=True)

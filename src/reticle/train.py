@@ -162,8 +162,9 @@ class Training:
 
     def set_lr(self, optimizer: torch.optim.Optimizer) -> None:
         """Give ``optimizer`` the learning rates of the next update."""
+        train, step = self.recipe.train, self.step
         for group in optimizer.param_groups:
-            group["lr"] = self.recipe.train.lr_at(self.step) * group["lr_scale"]
+            group["lr"] = train.localizer_lr_at(step) if group["localizer"] else train.lr_at(step)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The images and targets of the next update, in this process."""

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 # streams of random numbers, no two alike
-ORDER, TRAIN, TEST, POSES, TEST_POSES, PLACES, SEQUENCES, TEST_SEQUENCES, WINDOWS, TEST_WINDOWS = range(10)
+ORDER, TRAIN, TEST, POSES, TEST_POSES, PLACES, SEQUENCES, TEST_SEQUENCES, WINDOWS, TEST_WINDOWS, TRAIN_SEQUENCES = range(11)
 
 
 def generator(stream: int, number: int = 0, seed: int = 0) -> np.random.Generator:

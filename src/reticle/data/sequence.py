@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .distorted import DATASETS, DistortedDigits
-from .order import SEQUENCES, TEST_SEQUENCES, check_whole, generator, part_of
+from .order import SEQUENCES, TEST_SEQUENCES, TRAIN_SEQUENCES, check_whole, generator, part_of, shuffled
 from .split import Digits
 
 LENGTH, SHIFT, SLOPE = 3, 8, 14  # digits; pixels that a sequence is shifted, and that a digit lies higher or lower than the one before
@@ -26,7 +26,7 @@ class Draw(NamedTuple):
 
 
 class DigitSequences:
-    """Endless training batches and one fixed test set of three digits on a canvas of 100×100 pixels, to be read from left to right.
+    """Training batches, endless or out of a fixed set, and one test set of three digits on a canvas of 100×100 pixels, read from left to right.
 
     Digits are drawn with replacement and stand side by side. The first is at any height; each further one lies by the same number of
     pixels lower or higher, but on the canvas. Eight patches of other digits lie about; what they add is cut off at 1.
@@ -35,6 +35,7 @@ class DigitSequences:
     Args:
         digits: where the digits come from; patches are cut from training digits for both.
         num_test: number of test images; all of them are held in memory at once.
+        num_images: number of training images, seen in another order in every epoch; ``None`` draws new ones for every step.
         canvas: side of the square images, in pixels.
     Raises:
         ValueError: an argument is out of range.
@@ -42,11 +43,14 @@ class DigitSequences:
 
     length = LENGTH
 
-    def __init__(self, digits: DistortedDigits, *, num_test: int = 10_000, canvas: int = 100) -> None:
+    def __init__(self, digits: DistortedDigits, *, num_test: int = 10_000, num_images: int | None = None, canvas: int = 100) -> None:
         check_whole("num_test", num_test, 1, "DigitSequences")
+        if num_images is not None:
+            check_whole("num_images", num_images, 1, "DigitSequences")
         check_whole("canvas", canvas, LENGTH * digits.train.side + 2 * SHIFT, "DigitSequences")
         self.train, self.test, self.num_classes = digits.train, digits.test, digits.num_classes
         self.num_test, self.canvas = num_test, canvas
+        self.drawn = None if num_images is None else self._draw(generator(TRAIN_SEQUENCES), self.train, num_images)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -63,7 +67,11 @@ class DigitSequences:
     ) -> tuple[Float[Tensor, "b c h w"], Int[Tensor, "b 3"]]:
         """Return this process's images, in [0, 1], and their digits; the arguments are those of :meth:`DistortedDigits.train_batch`."""
         part = part_of(batch_size, step=step, seed=seed, rank=rank, world_size=world_size)
-        drawn = self._draw(generator(SEQUENCES, step, seed), self.train, batch_size)
+        if self.drawn is None:
+            drawn = self._draw(generator(SEQUENCES, step, seed), self.train, batch_size)
+        else:
+            index = shuffled(step, batch_size, seed, len(self.drawn.digit))
+            drawn = Draw(*(array[index] for array in self.drawn))
         return self._make(self.train, drawn, part, device)
 
     def test_set(self, *, device: torch.device | str = "cpu") -> tuple[Float[Tensor, "n c h w"], Int[Tensor, "n 3"]]:
@@ -119,18 +127,21 @@ def digit_sequences(
     *,
     digits: str = "mnist",
     num_test: int = 10_000,
+    num_images: int | None = None,
     canvas: int = 100,
     limit: int | None = None,
     data_dir: Path | str | None = None,
 ) -> DigitSequences:
-    """Cluttered sequences of three digits, as the authors' script makes them, but drawn anew for every step.
+    """Cluttered sequences of three digits, as the authors' script makes them: there 60,000, here by default new ones for every step.
 
     Args:
         digits: the data set that the digits come from: ``mnist``, or ``digits``, which needs no download.
-        num_test, canvas: as for :class:`DigitSequences`.
+        num_test, num_images, canvas: as for :class:`DigitSequences`.
         limit: keep only the first so many training and test digits.
         data_dir: as for that data set.
 
     Reference: Sønderby et al. 2015, sec. 3.
     """
-    return DigitSequences(DATASETS[digits](distortion="none", limit=limit, data_dir=data_dir), num_test=num_test, canvas=canvas)
+    return DigitSequences(
+        DATASETS[digits](distortion="none", limit=limit, data_dir=data_dir), num_test=num_test, num_images=num_images, canvas=canvas
+    )

@@ -69,12 +69,12 @@ def _look_at(model: Any, recipe: Recipe, given: Mapping[str, Any]) -> None:
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of ``recipe``; the localizers form a group of their own, whose ``lr_scale`` is ``train.localizer_lr``."""
+    """The optimizer of ``recipe``; the localizers form a group of their own, which says so: its rate is another."""
     transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
     inside = {id(p) for transformer in transformers for p in transformer.localizer.parameters()}
     groups = [
-        {"params": [p for p in model.parameters() if id(p) not in inside], "lr_scale": 1.0},
-        {"params": [p for p in model.parameters() if id(p) in inside], "lr_scale": recipe.train.localizer_lr},
+        {"params": [p for p in model.parameters() if id(p) not in inside], "localizer": False},
+        {"params": [p for p in model.parameters() if id(p) in inside], "localizer": True},
     ]
     given = {"params": [group for group in groups if group["params"]], "lr": recipe.train.lr}
     optimizer: torch.optim.Optimizer = make(OPTIMIZERS, recipe.optimizer, "optimizer", given=given)

@@ -73,6 +73,8 @@ def schedule_of(recipe: Recipe) -> dict[str, Any]:
     """The part of ``recipe`` that decides how long and how fast it trains."""
     train = recipe.train
     rates = {"lr": train.lr, "localizer_lr": train.localizer_lr, "factors": train.schedule}
+    if train.localizer_warmup:
+        rates["localizer_warmup"] = train.localizer_warmup
     return {"optimizer": plain(recipe.optimizer), "batch_size": train.batch_size} | rates
 
 
