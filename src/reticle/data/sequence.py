@@ -26,7 +26,7 @@ class Draw(NamedTuple):
 
 
 class DigitSequences:
-    """Training batches, endless or out of a fixed set, and one test set of three digits on a canvas of 100×100 pixels, read from left to right.
+    """Training batches, endless or of a fixed set, and one test set: three digits on 100×100 pixels, to be read from left to right.
 
     Digits are drawn with replacement and stand side by side. The first is at any height; each further one lies by the same number of
     pixels lower or higher, but on the canvas. Eight patches of other digits lie about; what they add is cut off at 1.
