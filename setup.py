@@ -30,7 +30,7 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 # GCC 12 takes what its own headers leave undefined on purpose for mistakes
 AVX512 = [*(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")), "-Wno-maybe-uninitialized", "-Wno-uninitialized"]
-ONLY = {"kernels_avx2.cpp": AVX2, "strips_avx2.cpp": AVX2, "strips_avx512.cpp": AVX2 + AVX512, "lookups_avx512.cpp": AVX2 + AVX512}
+ONLY = {"avx2": AVX2, "avx512": AVX2 + AVX512}
 # where few will ever run them: compiled in a third of the time
 SELDOM = {"kernels_baseline.cpp": ["-O1"]} if X86 else {}
 
@@ -45,7 +45,12 @@ def find_torch() -> Path | None:
 
 def sources() -> list[str]:
     """Every C++ file that this processor can run."""
-    return [f.as_posix() for f in sorted(CSRC.glob("*.cpp")) if X86 or f.name not in ONLY]
+    return [f.as_posix() for f in sorted(CSRC.glob("*.cpp")) if X86 or not only(f)]
+
+
+def only(source: str | Path) -> list[str]:
+    """The flags for the instruction set that a file is for: it is named <what>_<instruction set>.cpp."""
+    return ONLY.get(Path(source).stem.rpartition("_")[2], [])
 
 
 class BuildNative(build_ext):
@@ -98,15 +103,14 @@ class BuildNative(build_ext):
     def _compile(self, torch: Path, target: Path) -> None:
         def compile_one(source: str) -> list[str]:
             # setuptools puts CXXFLAGS in front; they shall have the last word
-            name = Path(source).name
-            flags = [*FLAGS, *ONLY.get(name, []), *SELDOM.get(name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
+            flags = [*FLAGS, *only(source), *SELDOM.get(Path(source).name, []), *shlex.split(os.environ.get("CXXFLAGS", ""))]
             return self.compiler.compile([source], output_dir=self.build_temp, include_dirs=[str(torch / "include")], extra_postargs=flags)
 
         names = sources()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             made = dict(zip(names, pool.map(compile_one, names), strict=True))
         # of what several files define alike, such as parts of the standard library, the linker keeps the first: what any processor runs
-        objects = [o for name in sorted(names, key=lambda n: len(ONLY.get(Path(n).name, []))) for o in made[name]]
+        objects = [o for name in sorted(names, key=lambda n: len(only(n))) for o in made[name]]
         # no search path is written into it: whoever loads it has loaded torch
         folders = [str(torch / "lib")]
         self.compiler.link_shared_object(objects, str(target), libraries=["torch_cpu"], library_dirs=folders, target_lang="c++")

@@ -71,6 +71,11 @@ def test_windows_are_so_many_times_smaller_and_start_as_the_whole_image(downsamp
         torch.testing.assert_close(windows if name == "ffn_spn" else windows[:, 2], expected, rtol=0, atol=1e-4)
 
 
+def test_windows_of_the_recurrent_transformer_may_start_in_the_middle():
+    model, x = reader("rnn_spn", start=[0.5, 0, 0, 0, 0.5, 0]), torch.rand(2, 1, 60, 62)
+    assert model.transformer.warp(x)[2].theta.tolist() == [[0.5, 0, 0, 0, 0.5, 0]] * 2
+
+
 def test_each_digit_is_read_in_its_own_window():
     model = reader("rnn_spn").eval()
     nn.init.normal_(model.transformer.transformer.localizer.localizer.head.weight, std=0.3)

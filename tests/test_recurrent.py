@@ -35,6 +35,14 @@ def test_every_step_starts_as_the_identity(family):
     torch.testing.assert_close(st(x), x[:, None].expand(-1, STEPS, -1, -1, -1), rtol=0, atol=1e-12)
 
 
+def test_every_step_starts_where_it_is_told():
+    transform, start = Affine(), torch.tensor([0.5, 0, 0.1, 0, 0.25, -0.2])
+    localizer = RecurrentLocalizer(nn.Flatten(), 84, transform, steps=STEPS, hidden=8, start=start)
+    torch.testing.assert_close(localizer(images()), start.expand(2, STEPS, 6))
+    with pytest.raises(ValueError, match=r"`start` must have shape \(P\), P = 6; got \(4,\)"):
+        RecurrentLocalizer(nn.Flatten(), 84, transform, steps=STEPS, start=start[:4])
+
+
 def test_windows_come_in_the_order_of_the_steps_and_are_those_of_warp():
     st, x = moved(recurrent(Affine())), images()
     windows, warps = st(x), st.warp(x)

@@ -14,7 +14,7 @@ class RecurrentLocalizer(nn.Module):
 
     .. math:: h_t = \mathrm{GRU}(f(x), h_{t-1}), \qquad \theta_t = W h_t + b, \qquad h_0 = 0
 
-    The head is that of a :class:`Localizer`: zero weights, and ``transform.identity()`` as bias, so that each step starts as the identity.
+    The head is that of a :class:`Localizer`: zero weights, and ``transform.identity()`` as bias, or ``start``: there each step starts.
     What is seen at one step is not fed back into the next.
 
     Args:
@@ -23,8 +23,10 @@ class RecurrentLocalizer(nn.Module):
         transform: the family whose ``theta`` is predicted.
         steps: how many times to look, T.
         hidden: length of the recurrent unit's state.
+        start: ``(P,)``, another place to start from than the identity, such as a window in the middle.
     Raises:
-        ValueError: at construction, a number is not positive; when called, ``features`` gives another length.
+        ValueError: at construction, a number is not positive, or ``start`` has the wrong shape; when called, ``features`` gives another
+            length.
         TypeError: ``transform`` is not a transform.
 
     >>> localizer = RecurrentLocalizer(nn.Flatten(), 16, Attention(), steps=2, hidden=8)
@@ -34,14 +36,23 @@ class RecurrentLocalizer(nn.Module):
     Reference: Sønderby et al. 2015, sec. 2.
     """
 
-    def __init__(self, features: nn.Module, num_features: int, transform: AbstractTransform, *, steps: int, hidden: int = 256) -> None:
+    def __init__(
+        self,
+        features: nn.Module,
+        num_features: int,
+        transform: AbstractTransform,
+        *,
+        steps: int,
+        hidden: int = 256,
+        start: Tensor | None = None,
+    ) -> None:
         super().__init__()
         check_positive_int("RecurrentLocalizer", "num_features", num_features)
         check_positive_int("RecurrentLocalizer", "steps", steps)
         check_positive_int("RecurrentLocalizer", "hidden", hidden)
         self.features, self.steps = features, steps
         self.recurrent = nn.GRU(num_features, hidden, batch_first=True)
-        self.localizer = Localizer(nn.Identity(), hidden, transform)
+        self.localizer = Localizer(nn.Identity(), hidden, transform, start)
 
     def forward(self, x: Tensor) -> Float[Tensor, "b t p"]:
         """Predict ``theta (B, T, P)``, one row for each step."""

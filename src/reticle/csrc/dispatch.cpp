@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #endif
 
+#include "instruction_sets.h"
 #include "lookups.h"
 #include "strips.h"
 
@@ -27,11 +28,12 @@ const Kernels& choose() {
   const bool more = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
   if (!able || held_back_to("baseline")) return baseline_kernels;
-  if (!more || held_back_to("avx2")) return avx2_kernels;
+  static Kernels kernels = {"avx2", {&avx2_float32, &avx2_float64, &avx2_float16, &avx2_bfloat16, &avx2_uint8}, &avx2_strips, nullptr};
+  if (!more || held_back_to("avx2")) return kernels;
   // vectors of sixteen numbers pay for strips and lookups alone
-  static const Kernels avx512_kernels = {"avx512", avx2_kernels.forward, avx2_kernels.backward, &avx512_strips,
-                                         lookups_are_quick() ? &avx512_lookups : nullptr};
-  return avx512_kernels;
+  kernels.name = "avx512", kernels.strips = &avx512_strips;
+  if (lookups_are_quick()) kernels.lookups = &avx512_lookups;
+  return kernels;
 #else
   return baseline_kernels;
 #endif

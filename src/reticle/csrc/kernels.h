@@ -1,11 +1,7 @@
-// The kernels of one instruction set: which of the templates does a call?
+// The kernels of one type for one instruction set: which of the templates does a call?
 #pragma once
 #include "backward.h"
 #include "forward_block.h"
-
-#ifndef RETICLE_KERNELS
-#error "a kernels_*.cpp names the set"
-#endif
 
 namespace reticle {
 namespace {
@@ -18,14 +14,6 @@ void forward_of(const Call& c, const Threads& threads) {
   return forward<T>(Plan<Wide<T>, 4>(c), threads);
 }
 
-void forward_any(const Call& c, const Threads& threads) {
-  if (c.dtype == FLOAT32) return forward_of<float>(c, threads);
-  if (c.dtype == FLOAT64) return forward_of<double>(c, threads);
-  if (c.dtype == FLOAT16) return forward_of<Half>(c, threads);
-  if (c.dtype == BFLOAT16) return forward_of<BFloat16>(c, threads);
-  return forward_of<uint8_t>(c, threads);
-}
-
 template <class T>
 void backward_of(const Call& c, const Threads& threads) {
   const int taps = support_of(c.mode);
@@ -34,15 +22,13 @@ void backward_of(const Call& c, const Threads& threads) {
   return backward<T>(Plan<Wide<T>, 4>(c), threads);
 }
 
-void backward_any(const Call& c, const Threads& threads) {  // integers have none
-  if (c.dtype == FLOAT32) return backward_of<float>(c, threads);
-  if (c.dtype == FLOAT64) return backward_of<double>(c, threads);
-  if (c.dtype == FLOAT16) return backward_of<Half>(c, threads);
-  if (c.dtype == BFLOAT16) return backward_of<BFloat16>(c, threads);
+template <class T>
+constexpr Passes passes_of() {
+  if constexpr (std::is_same<T, uint8_t>::value)
+    return {forward_of<T>, nullptr};
+  else
+    return {forward_of<T>, backward_of<T>};
 }
 
 }  // namespace
-
-const Kernels RETICLE_KERNELS = {RETICLE_NAME, forward_any, backward_any, RETICLE_STRIPS, nullptr};
-
 }  // namespace reticle

@@ -1,5 +1,15 @@
 // For any processor: what the compiler makes of the kernels without being told more.
-#define RETICLE_KERNELS baseline_kernels
-#define RETICLE_NAME "baseline"
-#define RETICLE_STRIPS nullptr
+#include "instruction_sets.h"
 #include "kernels.h"
+
+namespace reticle {
+namespace {
+
+constexpr Passes float32 = passes_of<float>(), float64 = passes_of<double>(), float16 = passes_of<Half>(), bfloat16 = passes_of<BFloat16>(),
+                 uint8 = passes_of<uint8_t>();
+
+}  // namespace
+
+const Kernels baseline_kernels = {"baseline", {&float32, &float64, &float16, &bfloat16, &uint8}, nullptr, nullptr};
+
+}  // namespace reticle

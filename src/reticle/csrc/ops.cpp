@@ -35,7 +35,7 @@ Tensor forward(Call& c, const View& input, const std::optional<Tensor>& fill, st
   set_output(c, "output", written);
   STD_TORCH_CHECK(!overlaps_itself(written), "reticle: elements of `output` must not share memory");
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
-  if (!is_empty(c)) best_kernels().forward(c, threads);
+  if (!is_empty(c)) best_kernels().passes[c.dtype]->forward(c, threads);
   return *output;
 }
 
@@ -137,7 +137,7 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const View& inp
   } else if (need_input || need_where) {
     if (need_input) c.grad_input = tensor5(view("grad_input", grad_input), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
-    best_kernels().backward(c, threads);
+    best_kernels().passes[c.dtype]->backward(c, threads);
   }
   return {grad_input, need_where ? over_batch(where, each, c.batch) : each};
 }

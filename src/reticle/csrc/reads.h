@@ -75,8 +75,10 @@ RETICLE_INLINE void fetch(const T* from, int64_t count) {
 // When point p is read: a row further on, and of the next sample.
 template <class T, class P>
 RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const Next<T>& next) {
-  if (s.ahead.step) fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead.step, plan.c.channels);
-  fetch<0>(next.first + p * next.share, next.share);
+  if (next.share)
+    fetch<0>(next.first + p * next.share, next.share);
+  else if (s.ahead.step)
+    fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead.step, plan.c.channels);
 }
 
 template <class T, class P>
@@ -88,7 +90,7 @@ RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading
     list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
     T* to = v + p * plan.c.output.stride[4];
     fetch_soon(plan, rows, s, p, u, next);
-    fetch<1>(to + 4 * plan.c.output.stride[4], channels);
+    fetch<1>(to + 8 * plan.c.output.stride[4], channels);
     if (reads.count == 4)
       channels_of<4>(plan, reads, u, to, check);
     else if (reads.count == 8)

@@ -51,17 +51,20 @@ struct Threads {
   void (*run)(int64_t count, void (*task)(void* context, int64_t begin, int64_t end), void* context);
 };
 
-struct Kernels {
-  const char* name;  // of the instruction set
+// The kernels of one type.
+struct Passes {
   void (*forward)(const Call&, const Threads&);
-  void (*backward)(const Call&, const Threads&);
+  void (*backward)(const Call&, const Threads&);  // null for whole numbers, which have none
+};
+
+struct Kernels {
+  const char* name;         // of the instruction set
+  const Passes* passes[5];  // by DType
   // For Call.
   const Strips* strips;
   const Lookups* lookups;
 };
 
-extern const Kernels baseline_kernels;
-extern const Kernels avx2_kernels;
 const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA=baseline or avx2 in the environment holds it back
 
 }  // namespace reticle

@@ -3,9 +3,10 @@
 Reference: Sønderby et al. 2015; the layers are those of the authors' code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -93,6 +94,7 @@ class RNNSPN(nn.Module):
         downsample: sides of the image divided by those of a window.
         localizer_filters, localizer_hidden: number of filters, and length of the recurrent unit's state.
         transform: a registered name, or ``{name: .., **arguments}``.
+        start: the windows' ``theta`` before training; the identity if not given.
         sampler: further arguments of :class:`reticle.SpatialTransformer`: align_corners, mode, ...
     """
 
@@ -108,12 +110,14 @@ class RNNSPN(nn.Module):
         localizer_filters: int = 20,
         localizer_hidden: int = 256,
         transform: str | Mapping[str, Any] = "affine",
+        start: Sequence[float] | None = None,
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         convolutions, width = _convolutions(input_shape, localizer_filters)
         family, window = build_transform(transform), _window(input_shape, downsample)
-        localizer = RecurrentLocalizer(_glorot(convolutions), width, family, steps=length, hidden=localizer_hidden)
+        begin = None if start is None else torch.tensor(start)
+        localizer = RecurrentLocalizer(_glorot(convolutions), width, family, steps=length, hidden=localizer_hidden, start=begin)
         look = SpatialTransformer(localizer, family, output_size=window[1:], **(sampler or {}))
         self.transformer = RecurrentSpatialTransformer(look)
         self.classifier = _glorot(_classifier(window, num_classes, filters, hidden))
