@@ -71,9 +71,19 @@ def test_windows_are_so_many_times_smaller_and_start_as_the_whole_image(downsamp
         torch.testing.assert_close(windows if name == "ffn_spn" else windows[:, 2], expected, rtol=0, atol=1e-4)
 
 
-def test_windows_of_the_recurrent_transformer_may_start_in_the_middle():
-    model, x = reader("rnn_spn", start=[0.5, 0, 0, 0, 0.5, 0]), torch.rand(2, 1, 60, 62)
-    assert model.transformer.warp(x)[2].theta.tolist() == [[0.5, 0, 0, 0, 0.5, 0]] * 2
+@pytest.mark.parametrize("name", ["ffn_spn", "rnn_spn"])
+def test_windows_may_start_in_the_middle(name):
+    model, x = reader(name, start=[0.5, 0, 0, 0, 0.5, 0]), torch.rand(2, 1, 60, 62)
+    warp = model.transformer.warp(x)
+    assert (warp if name == "ffn_spn" else warp[2]).theta.tolist() == [[0.5, 0, 0, 0, 0.5, 0]] * 2
+
+
+@pytest.mark.parametrize("start", ["big", 0.5, [0.5, "0"]])
+def test_a_start_that_is_no_theta_is_answered(start):
+    with pytest.raises(
+        ValueError, match=re.escape(f"`start` must be a list of numbers, one for each parameter of the transform; got {start!r}.")
+    ):
+        reader("rnn_spn", start=start)
 
 
 def test_each_digit_is_read_in_its_own_window():

@@ -66,15 +66,18 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, int32_t last, bool
 
 // From normalised coordinates to pixels, as in from_norms(); counted from pixel `first`.
 struct NormLine {
+  double end;  // from there on all points are alike, as they are before -8
   float half, middle, low, high;
   bool nearest;
-  int32_t first = 0;
+  int32_t first;
 
   NormLine() = default;
   NormLine(double half, double middle, int64_t size, bool nearest = false)
-      : half(float(half)), middle(float(middle)), low(-8), high(float(std::min<double>(double(size), BEYOND)) + 8), nearest(nearest) {}
+      : end(std::min<double>(double(size), BEYOND) + 8), half(float(half)), middle(float(middle)), nearest(nearest) {
+    count_from(0);
+  }
 
-  void count_from(int32_t pixel) { first = pixel, low -= float(pixel), high -= float(pixel); }
+  void count_from(int32_t pixel) { first = pixel, low = float(-8.0 - pixel), high = float(end - pixel); }
   template <class V>
   RETICLE_INLINE V pixels(V norm) const {
     return rounded_product(norm, all_of<V>(half)) + middle;

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..modules import Localizer, SpatialTransformer
 from ..registry import Registry
@@ -30,11 +30,27 @@ def build_transform(transform: str | Mapping[str, Any] | AbstractTransform) -> A
 
 
 def transformer_of(
-    features: nn.Module, num_features: int, transform: str | Mapping[str, Any] | AbstractTransform, sampler: Mapping[str, Any] | None
+    features: nn.Module,
+    num_features: int,
+    transform: str | Mapping[str, Any] | AbstractTransform,
+    sampler: Mapping[str, Any] | None,
+    start: Sequence[float] | None = None,
 ) -> SpatialTransformer:
-    """A spatial transformer as a recipe describes it: ``sampler`` holds further arguments of :class:`reticle.SpatialTransformer`."""
+    """A spatial transformer as a recipe describes it.
+
+    ``sampler`` holds further arguments of :class:`reticle.SpatialTransformer`, ``start`` the ``theta`` before training.
+    """
     family = build_transform(transform)
-    return SpatialTransformer(Localizer(features, num_features, family), family, **(sampler or {}))
+    return SpatialTransformer(Localizer(features, num_features, family, start_of(start)), family, **(sampler or {}))
+
+
+def start_of(theta: Sequence[float] | None) -> Tensor | None:
+    """``theta`` before training as localisers take it."""
+    if theta is None:
+        return None
+    if not isinstance(theta, Sequence) or not all(isinstance(number, int | float) for number in theta):
+        raise ValueError(f"`start` must be a list of numbers, one for each parameter of the transform; got {theta!r}.")
+    return torch.tensor(theta, dtype=torch.get_default_dtype())
 
 
 def output_shape(transformer: SpatialTransformer, input_shape: Sequence[int]) -> tuple[int, ...]:

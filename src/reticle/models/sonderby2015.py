@@ -6,13 +6,12 @@ Reference: Sønderby et al. 2015; the layers are those of the authors' code.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..modules import SpatialTransformer
 from ..recurrent import RecurrentLocalizer, RecurrentSpatialTransformer
-from .base import MODELS, build_transform, transformer_of
+from .base import MODELS, build_transform, start_of, transformer_of
 
 Shape = tuple[int, int, int]
 
@@ -51,6 +50,7 @@ class FFNSPN(nn.Module):
         downsample: sides of the image divided by those of the window.
         localizer_filters, localizer_hidden: widths in the localiser.
         transform: a registered name, or ``{name: .., **arguments}``.
+        start: the window's ``theta`` before training; the identity if not given.
         sampler: further arguments of :class:`reticle.SpatialTransformer`: align_corners, mode, ...
     """
 
@@ -66,13 +66,15 @@ class FFNSPN(nn.Module):
         localizer_filters: int = 20,
         localizer_hidden: int = 200,
         transform: str | Mapping[str, Any] = "affine",
+        start: Sequence[float] | None = None,
         sampler: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         convolutions, width = _convolutions(input_shape, localizer_filters)
         features = _glorot(nn.Sequential(convolutions, nn.Linear(width, localizer_hidden), nn.ReLU()))
         window = _window(input_shape, downsample)
-        self.transformer = transformer_of(features, localizer_hidden, transform, {"output_size": window[1:], **(sampler or {})})
+        options = {"output_size": window[1:], **(sampler or {})}
+        self.transformer = transformer_of(features, localizer_hidden, transform, options, start)
         self.classifier = SPNCNN(window, num_classes, length=length, filters=filters, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b t k"]:
@@ -116,8 +118,7 @@ class RNNSPN(nn.Module):
         super().__init__()
         convolutions, width = _convolutions(input_shape, localizer_filters)
         family, window = build_transform(transform), _window(input_shape, downsample)
-        begin = None if start is None else torch.tensor(start)
-        localizer = RecurrentLocalizer(_glorot(convolutions), width, family, steps=length, hidden=localizer_hidden, start=begin)
+        localizer = RecurrentLocalizer(_glorot(convolutions), width, family, steps=length, hidden=localizer_hidden, start=start_of(start))
         look = SpatialTransformer(localizer, family, output_size=window[1:], **(sampler or {}))
         self.transformer = RecurrentSpatialTransformer(look)
         self.classifier = _glorot(_classifier(window, num_classes, filters, hidden))
