@@ -80,9 +80,8 @@ def test_windows_may_start_in_the_middle(name):
 
 @pytest.mark.parametrize("start", ["big", 0.5, [0.5, "0"]])
 def test_a_start_that_is_no_theta_is_answered(start):
-    with pytest.raises(
-        ValueError, match=re.escape(f"`start` must be a list of numbers, one for each parameter of the transform; got {start!r}.")
-    ):
+    message = f"`start` must be a list of numbers, one for each parameter of the transform; got {start!r}."
+    with pytest.raises(ValueError, match=re.escape(message)):
         reader("rnn_spn", start=start)
 
 

@@ -105,24 +105,21 @@ def test_model_without_transformer_has_no_snapshots(tmp_path):
     assert not (tmp_path / "snapshots").exists()
 
 
-def test_learning_rates_follow_the_schedule(tmp_path):
-    training = Training(tiny.recipe(lr=0.5, localizer_lr=0.1, schedule={2: 0.1, 3: 0.5}), Run(tmp_path), CPU)
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ({"schedule": {2: 0.1, 3: 0.5}}, ([0.5, 0.05], [0.5, 0.05], [0.05, 0.005], [0.025, 0.0025])),
+        ({"schedule": {3: 0.1}, "localizer_warmup": 2}, ([0.5, 0.0], [0.5, 0.025], [0.5, 0.05], [0.05, 0.005])),
+    ],
+)
+def test_learning_rates_follow_the_schedule_and_the_localizers_its_warmup(tmp_path, plan, expected):
+    training = Training(tiny.recipe(lr=0.5, localizer_lr=0.1, **plan), Run(tmp_path), CPU)
     training.start(resume=False)
     rates = []
     for _ in range(4):
         training.update()
         rates.append([group["lr"] for group in training.optimizer.param_groups])
-    assert rates == [pytest.approx(pair) for pair in ([0.5, 0.05], [0.5, 0.05], [0.05, 0.005], [0.025, 0.0025])]
-
-
-def test_localizers_rate_rises_within_its_warmup(tmp_path):
-    training = Training(tiny.recipe(lr=0.5, localizer_lr=0.1, localizer_warmup=2, schedule={3: 0.1}), Run(tmp_path), CPU)
-    training.start(resume=False)
-    rates = []
-    for _ in range(4):
-        training.update()
-        rates.append([group["lr"] for group in training.optimizer.param_groups])
-    assert rates == [pytest.approx(pair) for pair in ([0.5, 0.0], [0.5, 0.025], [0.5, 0.05], [0.05, 0.005])]
+    assert rates == [pytest.approx(pair) for pair in expected]
 
 
 def test_localizer_is_a_group_of_its_own():

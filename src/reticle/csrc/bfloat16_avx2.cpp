@@ -1,4 +1,4 @@
 #include "instruction_sets.h"
 #include "kernels.h"
 
-const reticle::Passes reticle::avx2_bfloat16 = reticle::passes_of<BFloat16>();
+constexpr reticle::Passes reticle::avx2_bfloat16 = reticle::passes_of<BFloat16>();

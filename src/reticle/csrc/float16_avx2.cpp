@@ -1,4 +1,4 @@
 #include "instruction_sets.h"
 #include "kernels.h"
 
-const reticle::Passes reticle::avx2_float16 = reticle::passes_of<Half>();
+constexpr reticle::Passes reticle::avx2_float16 = reticle::passes_of<Half>();

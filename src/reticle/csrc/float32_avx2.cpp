@@ -1,4 +1,4 @@
 #include "instruction_sets.h"
 #include "kernels.h"
 
-const reticle::Passes reticle::avx2_float32 = reticle::passes_of<float>();
+constexpr reticle::Passes reticle::avx2_float32 = reticle::passes_of<float>();

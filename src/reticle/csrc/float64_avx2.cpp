@@ -1,4 +1,4 @@
 #include "instruction_sets.h"
 #include "kernels.h"
 
-const reticle::Passes reticle::avx2_float64 = reticle::passes_of<double>();
+constexpr reticle::Passes reticle::avx2_float64 = reticle::passes_of<double>();

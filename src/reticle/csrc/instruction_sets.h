@@ -1,4 +1,5 @@
-// For which instruction sets are there kernels? Each type of the larger ones has a file of its own, so that several are compiled at a time.
+// For which instruction sets are there kernels? Each type of AVX2 has a file of its own, so that several are compiled at a time. All are
+// constants: nothing of an instruction set that the processor lacks may run when the library is loaded.
 #pragma once
 #include "sampler.h"
 

@@ -72,6 +72,8 @@ RETICLE_INLINE void fetch(const T* from, int64_t count) {
   for (int64_t k = 0; k < count; k += 64 / sizeof(T)) __builtin_prefetch(from + k, written, written ? 3 : 2);
 }
 
+constexpr int64_t POINTS_AHEAD = 8;  // so many points before it is written, the output is asked for: as long as memory takes, measured
+
 // When point p is read: a row further on, and of the next sample.
 template <class T, class P>
 RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const Next<T>& next) {
@@ -90,7 +92,7 @@ RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading
     list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
     T* to = v + p * plan.c.output.stride[4];
     fetch_soon(plan, rows, s, p, u, next);
-    fetch<1>(to + 8 * plan.c.output.stride[4], channels);
+    fetch<1>(to + POINTS_AHEAD * plan.c.output.stride[4], channels);
     if (reads.count == 4)
       channels_of<4>(plan, reads, u, to, check);
     else if (reads.count == 8)

@@ -73,7 +73,7 @@ def schedule_of(recipe: Recipe) -> dict[str, Any]:
     """The part of ``recipe`` that decides how long and how fast it trains."""
     train = recipe.train
     rates = {"lr": train.lr, "localizer_lr": train.localizer_lr, "factors": train.schedule}
-    if train.localizer_warmup:
+    if train.localizer_warmup:  # where there is none, results read as those from before there was one
         rates["localizer_warmup"] = train.localizer_warmup
     return {"optimizer": plain(recipe.optimizer), "batch_size": train.batch_size} | rates
 
