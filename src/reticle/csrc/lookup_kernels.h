@@ -50,7 +50,7 @@ RETICLE_INLINE void sum_planes(const Lookup& s, int64_t count, const T* from, co
   const int64_t soon = at.offset[0] + ahead;
   for (int64_t k = 0; k < count; k++, from += s.plane, to += s.plane_to) {
     __builtin_prefetch(from + s.down + soon);
-    __builtin_prefetch(to + 2 * s.down_to, 1);
+    __builtin_prefetch(to + ROWS_AHEAD * s.down_to, 1);
     F16 l, m, left, right;
     look_up(from, at.offset, l, m);
     left = l * at.row_weight[0], right = m * at.row_weight[0];
@@ -97,7 +97,7 @@ RETICLE_INLINE void dot_planes(const Lookup& s, int64_t count, const T* from, co
   const int64_t soon = at.offset[0] + ahead;
   for (int64_t k = 0; k < count; k++, from += s.plane, gradient += s.plane_to) {
     __builtin_prefetch(from + s.down + soon);
-    __builtin_prefetch(gradient + 2 * s.down_to);
+    __builtin_prefetch(gradient + ROWS_AHEAD * s.down_to);
     const F16 g = reach.read(gradient);
     for (int r = 0; r < 2; r++) {
       F16 l, m;
@@ -130,7 +130,7 @@ Looked slopes_lookup(const Lookup& given, float* to, int64_t down_points) {
   };
   if (s.channels <= TOGETHER)
     return walk<Sloped>(s, [&](int row, int p, const Sloped& at, int64_t ahead, Seen& seen) {
-      for (int k = 0; k < 2; k++) __builtin_prefetch(to + (row + 2) * down_points + 2 * p + 16 * k, 1);
+      for (int k = 0; k < 2; k++) __builtin_prefetch(to + (row + ROWS_AHEAD) * down_points + 2 * p + 16 * k, 1);
       Dots dots;
       dot_planes(s, s.channels, from, at, ahead, p, gradient + row * s.down_to + p, dots);
       write(row, p, at, dots, seen);

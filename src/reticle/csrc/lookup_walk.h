@@ -9,6 +9,7 @@ namespace reticle {
 namespace {
 
 constexpr int AT_ONCE = 16, IN_A_ROW = PATCH_POINTS / AT_ONCE;
+constexpr int64_t ROWS_AHEAD = 4;
 
 // Some of sixteen numbers in a row.
 using Reach = Lanes::Reach<true>;
@@ -101,13 +102,13 @@ template <class S, class Act>
 RETICLE_INLINE Looked walk(const Lookup& s, Act act) {
   const Finder finder(s);
   Looked looked = {};
-  Ahead ahead;
+  Ahead ahead = {ROWS_AHEAD};
   Seen seen;
   S found[2];
   int next_row = 0, next_p = 0;
   const auto find_next = [&](S& to) __attribute__((always_inline)) {
     const float* points = s.points + next_row * s.down_points + 2 * next_p;
-    for (int k = 0; k < 2; k++) __builtin_prefetch(points + 2 * s.down_points + 16 * k);
+    for (int k = 0; k < 2; k++) __builtin_prefetch(points + ROWS_AHEAD * s.down_points + 16 * k);
     find(finder, points, std::min(s.count - next_p, AT_ONCE), to);
   };
   for (int n = 0, row = -1, p = 0; row < s.rows; n ^= 1) {
