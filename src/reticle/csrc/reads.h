@@ -13,14 +13,16 @@ struct Reads {
   typename P::A weight[64];
 };
 
+// R rows of W pixels.
 template <class P>
-RETICLE_INLINE void list_reads(const P& plan, const Rows& rows, const Reading<P>& s, int p, int64_t step, Reads<P>& reads) {
-  const int width = plan.width[2];
-  reads.count = rows.count * width;
-  for (int r = 0; r < rows.count; r++)
-    for (int t = 0; t < width; t++) {
-      reads.offset[r * width + t] = s.offset[p] + rows.offset[r] + t * step;
-      reads.weight[r * width + t] = s.row_weight[r][p] * s.column_weight[t][p];
+RETICLE_INLINE void list_reads(const Rows& rows, const Reading<P>& s, int p, int64_t step, int R, int W, Reads<P>& reads) {
+  reads.count = R * W;
+#pragma GCC unroll 4
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 2
+    for (int t = 0; t < W; t++) {
+      reads.offset[r * W + t] = s.offset[p] + rows.offset[r] + t * step;
+      reads.weight[r * W + t] = s.row_weight[r][p] * s.column_weight[t][p];
     }
 }
 
@@ -31,18 +33,21 @@ RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u
   constexpr int lanes = VecOf<A>::lanes;
   const int count = N ? N : reads.count;
   const int64_t channels = plan.c.channels;
+  const T* from[N ? N : 64];  // what is written could change `reads`, for all that the compiler knows
+  A weight[N ? N : 64];
+  for (int t = 0; t < count; t++) from[t] = u + reads.offset[t], weight[t] = reads.weight[t];
   int64_t k = 0;
   for (; k + lanes <= channels; k += lanes) {
     Vec<A> total = {};
 #pragma GCC unroll 8
-    for (int t = 0; t < count; t++) total += load(u + reads.offset[t] + k) * reads.weight[t];
+    for (int t = 0; t < count; t++) total += load(from[t] + k) * weight[t];
     check += total * 0;
     store(total, v + k);
   }
   if (k < channels) {
     const int left = int(channels - k);
     Vec<A> total = {};
-    for (int t = 0; t < count; t++) total += load_some(u + reads.offset[t] + k, left) * reads.weight[t];
+    for (int t = 0; t < count; t++) total += load_some(from[t] + k, left) * weight[t];
     check += total * 0;
     store_some(total, v + k, left);
   }
@@ -83,24 +88,30 @@ RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>
     fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead.step, plan.c.channels);
 }
 
-template <class T, class P>
-RETICLE_APART bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
-  const int64_t channels = plan.c.channels;
+// R rows of P::S pixels each, R known or 0: whatever there is.
+template <int R, class T, class P>
+RETICLE_APART bool along_channels_of(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
+  const int64_t channels = plan.c.channels, step = plan.c.input.stride[4], step_out = plan.c.output.stride[4];
   Vec<typename P::A> check = {};
   Reads<P> reads;
-  for (int p = 0; p < s.count; p++) {
-    list_reads(plan, rows, s, p, plan.c.input.stride[4], reads);
-    T* to = v + p * plan.c.output.stride[4];
+  for (int p = 0; p < s.count; p++, v += step_out) {
+    list_reads(rows, s, p, step, R ? R : rows.count, R ? P::S : plan.width[2], reads);
     fetch_soon(plan, rows, s, p, u, next);
-    fetch<1>(to + POINTS_AHEAD * plan.c.output.stride[4], channels);
-    if (reads.count == 4)
-      channels_of<4>(plan, reads, u, to, check);
-    else if (reads.count == 8)
-      channels_of<8>(plan, reads, u, to, check);
-    else
-      channels_of<0>(plan, reads, u, to, check);
+    fetch<1>(v + POINTS_AHEAD * step_out, channels);
+    channels_of<R * P::S>(plan, reads, u, v, check);
   }
   return is_zero(check);
+}
+
+template <class T, class P>
+RETICLE_INLINE bool along_channels(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
+  const bool whole = plan.width[2] == P::S;
+  if constexpr (P::S == 1) return along_channels_of<1>(plan, rows, s, u, v, next);
+  if constexpr (P::S == 2) {
+    if (whole && rows.count == 2) return along_channels_of<2>(plan, rows, s, u, v, next);
+    if (whole && rows.count == 4) return along_channels_of<4>(plan, rows, s, u, v, next);
+  }
+  return along_channels_of<0>(plan, rows, s, u, v, next);
 }
 
 // Any strides, one number at a time.
@@ -111,7 +122,7 @@ RETICLE_APART bool anyhow(const P& plan, const Rows& rows, const Reading<P>& s, 
   bool finite = true;
   Reads<P> reads;
   for (int p = 0; p < s.count; p++) {
-    list_reads(plan, rows, s, p, in[4], reads);
+    list_reads(rows, s, p, in[4], rows.count, plan.width[2], reads);
     for (int64_t k = 0; k < plan.c.channels; k++) {
       A total = 0;
       for (int t = 0; t < reads.count; t++) total += widen(u[k * in[1] + reads.offset[t]]) * reads.weight[t];
