@@ -175,6 +175,11 @@ def test_short_calls_are_repeated_until_the_clock_can_tell():
     assert interleaved({"a": lambda: None}, QUICK)["a"].calls > 1000
 
 
+def test_one_slow_call_does_not_make_a_short_one_long():
+    waits = iter([5e-3])
+    assert interleaved({"a": lambda: time.sleep(next(waits, 0.0))}, QUICK)["a"].calls > 10
+
+
 def test_memory_sees_what_a_call_takes():
     if not memory.RESET.exists():
         pytest.skip("only Linux tells")

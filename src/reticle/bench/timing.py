@@ -18,6 +18,7 @@ import torch
 
 Calls = Mapping[str, Callable[[], Any]]
 SAMPLE = 1e-3  # seconds that a sample lasts at least, by repeating the call: far above the clock's resolution
+LONG = 0.1  # seconds of a call that is not made again only to see whether it can be shorter
 
 
 class Budget(NamedTuple):
@@ -77,8 +78,8 @@ def _timing(samples: list[float], waits: list[float | None], number: int) -> Tim
 
 def _number(call: Callable[[], Any], sample: Callable[[Callable[[], Any], int], float]) -> int:
     """How many calls make a sample."""
-    first = sample(call, 1)
-    shortest = first if first > SAMPLE else min(sample(call, 1) for _ in range(3))
+    first = sample(call, 1)  # the machine may have been busy just then
+    shortest = first if first > LONG else min(sample(call, 1) for _ in range(3))
     return max(1, round(SAMPLE / shortest))
 
 
