@@ -1,6 +1,5 @@
 // Which pixels will be wanted soon? Two rows on, a point reads about twice as far away as from the row before to this one. Caches that are told
-// so in time hide the way to memory, which the processor cannot foresee along a slanted row of several planes. The quicker a row is done, the more
-// rows is in time.
+// so in time hide the way to memory, which the processor cannot foresee along a slanted row of several planes.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -11,7 +10,7 @@ namespace reticle {
 namespace {
 
 struct Ahead {
-  int64_t rows = 2;
+  int64_t rows = 2;             // how far ahead: so many rows of points
   int64_t first = 0, step = 0;  // pixel of the first point of a row; from a row's pixels to those that will be wanted soon
 
   // `down`: numbers from a row of pixels to the next.

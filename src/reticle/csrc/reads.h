@@ -13,16 +13,16 @@ struct Reads {
   typename P::A weight[64];
 };
 
-// R rows of W pixels.
+// The first `height` rows of a window that is `width` pixels wide; constants, where the caller knows them.
 template <class P>
-RETICLE_INLINE void list_reads(const Rows& rows, const Reading<P>& s, int p, int64_t step, int R, int W, Reads<P>& reads) {
-  reads.count = R * W;
+RETICLE_INLINE void list_reads(const Rows& rows, const Reading<P>& s, int p, int64_t step, int height, int width, Reads<P>& reads) {
+  reads.count = height * width;
 #pragma GCC unroll 4
-  for (int r = 0; r < R; r++)
+  for (int r = 0; r < height; r++)
 #pragma GCC unroll 2
-    for (int t = 0; t < W; t++) {
-      reads.offset[r * W + t] = s.offset[p] + rows.offset[r] + t * step;
-      reads.weight[r * W + t] = s.row_weight[r][p] * s.column_weight[t][p];
+    for (int t = 0; t < width; t++) {
+      reads.offset[r * width + t] = s.offset[p] + rows.offset[r] + t * step;
+      reads.weight[r * width + t] = s.row_weight[r][p] * s.column_weight[t][p];
     }
 }
 
