@@ -166,9 +166,21 @@ def test_contestants_take_turns():
     order = []
     calls = {name: lambda name=name: order.append(name) or time.sleep(2e-3) for name in "abc"}
     timings = interleaved(calls, Budget(0.0, 4, 9, 1))
-    turns = ["".join(order[-12:][k : k + 3]) for k in range(0, 12, 3)]
-    assert all(sorted(turn) == list("abc") for turn in turns) and len(set(turns)) > 1 and {t.rounds for t in timings.values()} == {4}
+    turns = ["".join(order[-24:][k : k + 6]) for k in range(0, 24, 6)]
+    assert all(sorted(turn) == list("aabbcc") and turn[::2] == turn[1::2] for turn in turns)
+    assert len(set(turns)) > 1 and {t.rounds for t in timings.values()} == {4}
     assert all(t.median >= 2e-3 and t.iqr >= 0 and t.calls == 1 for t in timings.values())
+
+
+def test_what_another_left_behind_is_not_counted():
+    last = []
+
+    def call(name):
+        time.sleep(2e-3 if last[-1:] == [name] else 5e-2)
+        last.append(name)
+
+    timings = interleaved({name: lambda name=name: call(name) for name in "ab"}, QUICK)
+    assert all(t.calls == 1 and t.median < 2e-2 for t in timings.values())
 
 
 def test_short_calls_are_repeated_until_the_clock_can_tell():
