@@ -172,6 +172,7 @@ def test_interrupted_run_says_how_to_go_on(run, recipe, without_pictures, tmp_pa
         (["train", "mine.yaml", "--set", "model.depth=3"], "model.depth: 'tiny:Look' has no argument 'depth'."),
         (["train", "mine.yaml", "--set", "data.nan_at=2"], "θ of `transformer` is not finite after 2 steps; training has stopped."),
         (["train", "mine.yaml", "--out", "mine.yaml/run"], "cannot write mine.yaml/run: Not a directory."),
+        (["train", "mine.yaml", "--out", "mine.yaml"], "mine.yaml must be a folder to write into; it is a file.\n  Choose another --out."),
         (["train"], "fit_together: `recipes` must be one or more; got none."),
         (["train", "mine.yaml", "mine.yaml"], "fit_together: `outs` must be different folders; got runs/tiny/0 more than once."),
         (

@@ -119,6 +119,14 @@ def test_command_line_prints_a_table(run, pictures):
 
 
 @pytest.mark.errors
+def test_pictures_are_not_written_into_a_file(run, pictures, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"file must be a folder to write into; it is a file\.\n  Choose another --out\.$"):
+        predict(run.path, [pictures], out=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.errors
 def test_bad_images_are_named(run, tmp_path):
     (tmp_path / "bad.png").write_text("no image")
     bad = re.escape(str(tmp_path / "bad.png"))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .data.decode import Format, ImageFile, decode_files
 from .data.folder import image_files
+from .training.atomic import make_folder
 from .training.build import load_model
 from .training.looking import windows
 from .training.runs import find_run
@@ -87,7 +88,7 @@ def _join(seen: Sequence[list[tuple[Tensor, Tensor, bool]]]) -> list[tuple[tuple
 
 
 def _draw(x: Tensor, views: Sequence[View], predictions: Sequence[Prediction], out: Path, *, page: int = 12) -> list[Path]:
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for old in out.glob("predictions-*.png"):  # of other images
         old.unlink()
     made = []

@@ -11,6 +11,7 @@ from .modules import SpatialTransformer, Warp
 from .recipe import Recipe, load
 from .tasks import build_task
 from .training.answers import answers
+from .training.atomic import make_folder
 from .training.build import build_data, build_model, load_run
 from .training.checkpoint import read_tensors
 from .training.looking import windows
@@ -127,7 +128,7 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
     if not views:
         tell(f"{recipe.name}: no transformer of the model reads the image itself; there is no window to draw.")
         return []
-    pictures.mkdir(parents=True, exist_ok=True)
+    make_folder(pictures)
     predictions = build_task(recipe).answers(outputs)
     labels = None if predictions is None else labels
     page = window_picture(images, views, labels=labels, predictions=predictions, names=_names(data))

@@ -27,6 +27,21 @@ def write_atomically(file: Path, content: bytes | str) -> None:
             temporary.unlink()
 
 
+def make_folder(folder: Path) -> None:
+    """See that ``folder`` is there.
+
+    Raises:
+        FileExistsError: a file is in its place.
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FileExistsError(f"{folder} must be a folder to write into; it is a file.\n  Choose another --out.") from None
+    except OSError as error:
+        raise failure(folder, error) from error
+
+
 def append(file: Path, line: str) -> None:
     """Add ``line`` at the end of ``file``. A process that dies meanwhile leaves part of a line, without its line break.
 

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .atomic import failure
+from .atomic import failure, make_folder
 
 try:
     import fcntl
@@ -17,11 +17,11 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Be the only one who trains in ``folder``; where the system or the file system has no locks, nothing keeps others out.
 
     Raises:
-        FileExistsError: another process trains there.
+        FileExistsError: another process trains there, or it is a file.
         OSError: the folder cannot be written.
     """
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # it stays: who deletes a lock may delete the one that another process has just taken
         lock = open(folder / ".lock", "a")
     except OSError as error:
