@@ -96,6 +96,8 @@ def make(seed: int) -> Case:
     many = draw.one_of((1, 2, 3, 5))
     batch = draw.one_of(((many, many), (1, many), (many, 1)))
     channels = draw.one_of((1, 2, 3, draw.number(4, 8), draw.number(9, 35), 8 * draw.number(1, 4)))
+    if draw.chance(0.02):  # treated in groups
+        channels = draw.number(200, 400)
     image = draw.rand(batch[0], channels, *size)
     image = 255 * image if dtype == torch.uint8 else 2 * image - 1
     if dtype.is_floating_point and draw.chance(0.1):

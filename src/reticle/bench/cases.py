@@ -59,6 +59,7 @@ CASES = (
     Case("d", "one 4K image", (1, 3, 2160, 3840), (*ALL, "reticle_out"), short=True),
     Case("e1", "one volume", (1, 1, 160, 192, 224), ("torch", "simpleitk"), short=True),
     Case("e2", "volumes of features", (2, 16, 64, 64, 64), ("torch",), short=True),
+    Case("b1_last", "b1, channels last", (128, 3, 64, 64), MAPS, channels_last=True),
     Case("b2_last", "b2, channels last", (128, 48, 32, 32), MAPS, channels_last=True),
     Case("b3_last", "b3, channels last", (128, 160, 8, 8), MAPS, channels_last=True),
     Case("c2_last", "c2, channels last", (16, 192, 56, 56), MAPS, output=(28, 28), where="crop", channels_last=True),

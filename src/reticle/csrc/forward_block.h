@@ -137,6 +137,9 @@ void forward(const P& plan, const Threads& threads) {
       if (n == begin || number == 0) m = read_matrix(plan.c, b, plan.in, plan.out);
       forward_block<T>(plan, m, b, number, rows, s, block);
     }
+#if defined(__AVX__)
+    _mm_sfence();  // what was written past the caches is there for other threads, too
+#endif
   };
   threads.run(plan.c.batch * plan.blocks(), task, (void*)&plan);
 }

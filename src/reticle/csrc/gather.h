@@ -107,23 +107,28 @@ RETICLE_INLINE void combine_pairs(const Segment<P>& s, const Reading<P>& reading
   }
 }
 
-// The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed.
-template <class T, class P>
+// The products of one point's pixels with its gradient, summed over channels: dots[row][pixel of the row], vectors yet to be summed. Here
+// and below R rows of P::S pixels each, R known or 0: whatever there is.
+template <int R, class T, class P>
 RETICLE_INLINE void dot_channels(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g,
                                  Vec<typename P::A> (*dots)[4]) {
-  using A = typename P::A;
-  constexpr int lanes = VecOf<A>::lanes;
+  constexpr int lanes = VecOf<typename P::A>::lanes;
+  const int height = R ? R : rows.count, width = R ? P::S : plan.width[2];
   const int64_t channels = plan.c.channels, step = plan.c.input.stride[4];
-  for (int r = 0; r < rows.count; r++) {
-    const T* row = u + s.offset[p] + rows.offset[r];
-    for (int t = 0; t < plan.width[2]; t++, row += step) {
-      Vec<A> total = {};
-      int64_t k = 0;
-      for (; k + lanes <= channels; k += lanes) total += load(row + k) * load(g + k);
-      if (k < channels) total += load_some(row + k, int(channels - k)) * load_some(g + k, int(channels - k));
-      dots[r][t] = total;
-    }
-  }
+#pragma GCC unroll 4
+  for (int r = 0; r < height; r++)
+#pragma GCC unroll 2
+    for (int t = 0; t < width; t++) dots[r][t] = Vec<typename P::A>{};
+  const auto add = [&](int64_t k, const auto& some) {
+    const Vec<typename P::A> gradient = some(g + k);
+#pragma GCC unroll 4
+    for (int r = 0; r < height; r++)
+#pragma GCC unroll 2
+      for (int t = 0; t < width; t++) dots[r][t] += some(u + s.offset[p] + rows.offset[r] + t * step + k) * gradient;
+  };
+  int64_t k = 0;
+  for (; k + lanes <= channels; k += lanes) add(k, [](const T* from) { return load(from); });
+  if (k < channels) add(k, [&](const T* from) { return load_some(from, int(channels - k)); });
 }
 
 template <class T, class P>
@@ -155,20 +160,23 @@ RETICLE_INLINE void dot_fours(const P& plan, const Rows& rows, const Reading<P>&
     for (int t = 0; t < 4; t++) dots[r][t] = Vec<A>{totals[r][t]};
 }
 
-template <class P>
+template <int R, class P>
 RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p,
                             const Vec<typename P::A> (*dots)[4], Slopes<typename P::A>& slopes) {
   using A = typename P::A;
+  const int height = R ? R : rows.count, width = R ? P::S : plan.width[2], down = R ? P::S : plan.width[1];
   Vec<A> totals[3] = {};
-  for (int r = 0, z = 0, y = 0; r < rows.count; r++) {
+#pragma GCC unroll 4
+  for (int r = 0, z = 0, y = 0; r < height; r++) {
     Vec<A> weighted = {}, sloped = {};
-    for (int t = 0; t < plan.width[2]; t++) {
+#pragma GCC unroll 2
+    for (int t = 0; t < width; t++) {
       weighted += dots[r][t] * reading.column_weight[t][p];
       sloped += dots[r][t] * s.window[2].slope[t][p];
     }
     totals[2] += sloped * reading.row_weight[r][p];
     for (int a = 3 - plan.c.ndim; a < 2; a++) totals[a] += weighted * row_slope(plan, s, a, z, y, p);
-    if (++y == plan.width[1]) y = 0, z++;
+    if (++y == down) y = 0, z++;
   }
   for (int a = 3 - plan.c.ndim; a < 3; a++) slopes.axis[a][p] = sum(totals[a]);
 }
@@ -188,23 +196,38 @@ RETICLE_APART void gather_carefully(const P& plan, const Segment<P>& s, int p, c
   for (int a = 3 - c.ndim; a < 3; a++) slopes.axis[a][p] = totals[a];
 }
 
-// One point at a time.
+// One point at a time, channels side by side.
+template <int R, class T, class P>
+RETICLE_APART void gather_along_channels(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u,
+                                         const T* g, const Next<T>& next, Slopes<typename P::A>& slopes) {
+  for (int p = 0; p < s.count; p++) {
+    Vec<typename P::A> dots[R ? R : 16][4];
+    fetch_soon(plan, rows, reading, p, u, next);
+    dot_channels<R>(plan, rows, reading, p, u, g + p * plan.c.output.stride[4], dots);
+    combine<R>(plan, rows, s, reading, p, dots, slopes);
+  }
+}
+
+// The same in any layout.
 template <class T, class P>
 RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
                                  const Next<T>& next, Slopes<typename P::A>& slopes) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
+  if (in[1] == 1 && out[1] == 1) {
+    if constexpr (P::S == 2) {
+      const bool whole = plan.width[2] == 2;
+      if (whole && rows.count == 2 && plan.c.ndim == 2) return gather_along_channels<2>(plan, rows, s, reading, u, g, next, slopes);
+      if (whole && rows.count == 4) return gather_along_channels<4>(plan, rows, s, reading, u, g, next, slopes);
+    }
+    return gather_along_channels<0>(plan, rows, s, reading, u, g, next, slopes);
+  }
   for (int p = 0; p < s.count; p++) {
     Vec<typename P::A> dots[16][4];
-    const T* gradient = g + p * out[4];
-    if (in[1] == 1 && out[1] == 1) {
-      fetch_soon(plan, rows, reading, p, u, next);
-      dot_channels(plan, rows, reading, p, u, gradient, dots);
-    } else if (P::S == 4 && in[4] == 1 && plan.width[2] == 4) {
-      dot_fours(plan, rows, reading, p, u, gradient, dots);
-    } else {
-      dot_anyhow(plan, rows, reading, p, u, gradient, dots);
-    }
-    combine(plan, rows, s, reading, p, dots, slopes);
+    if (P::S == 4 && in[4] == 1 && plan.width[2] == 4)
+      dot_fours(plan, rows, reading, p, u, g + p * out[4], dots);
+    else
+      dot_anyhow(plan, rows, reading, p, u, g + p * out[4], dots);
+    combine<0>(plan, rows, s, reading, p, dots, slopes);
   }
 }
 

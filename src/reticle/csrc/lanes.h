@@ -3,7 +3,7 @@
 #pragma once
 #include <immintrin.h>
 
-#include "simd.h"
+#include "some.h"
 
 namespace reticle {
 namespace {

@@ -27,15 +27,54 @@ void set_size(Call& c, const Sizes& output_size) {
   }
 }
 
+// Few channels side by side are better turned into planes, where there is enough to do: the kernels for planes take a fraction of the time.
+bool is_few(const Call& c, const View& v) {
+  const bool few = c.channels > 1 && c.channels <= 4, last = v.stride[1] == 1 && v.stride[v.dim - 1] > 1;
+  return few && last && c.batch * c.out[0] * c.out[1] * c.out[2] >= 4096 && !overlaps_itself(v);  // planes of what overlaps may be far larger
+}
+
+// What is turned of a call: its input and what has the shape of the output.
+struct Turns {
+  bool input, output;
+};
+
+// Not a large image of which few points are read. If the input stays as it is, so does an output that lies like it: there are no kernels between.
+Turns turns_of(const Call& c, const View& input, const View& output) {
+  const int64_t pixels = input.size[0] * c.size[0] * c.size[1] * c.size[2], points = c.batch * c.out[0] * c.out[1] * c.out[2];
+  const bool turns = is_few(c, input) && pixels <= 2 * points;
+  return {turns, is_few(c, output) && (turns || input.stride[1] != 1)};
+}
+
+Tensor planes_for(const View& v) { return make_dense(v, Sizes(v.size, v.size + v.dim)); }
+
+Tensor turned(const View& v, const Tensor& t) {
+  Tensor planes = planes_for(v);
+  return torch::stable::copy_(planes, t);
+}
+
+// As memory, whatever rules the tensor itself is under.
+void turn_back(const Tensor& planes, const View& v) {
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(
+      aoti_torch_create_tensor_from_blob(v.data, v.dim, v.size, v.stride, 0, v.dtype, aoti_torch_device_type_cpu(), 0, &made));
+  Tensor memory(made);
+  torch::stable::copy_(memory, planes);
+}
+
 // A new output where none is given.
-Tensor forward(Call& c, const View& input, const std::optional<Tensor>& fill, std::optional<Tensor> output) {
+Tensor forward(Call& c, const Tensor& input, const View& read, const std::optional<Tensor>& fill, std::optional<Tensor> output) {
   const std::vector<double> values = fill_of(fill, c.channels, c.padding);
-  if (!output) output = make_tensor(input, output_sizes(c));
+  if (!output) output = make_tensor(read, output_sizes(c));
   const View written = view("output", *output);
   set_output(c, "output", written);
   STD_TORCH_CHECK(!overlaps_itself(written), "reticle: elements of `output` must not share memory");
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
-  if (!is_empty(c)) best_kernels().passes[c.dtype]->forward(c, threads);
+  if (is_empty(c)) return *output;
+  const Turns turns = turns_of(c, read, written);
+  const Tensor from = turns.input ? turned(read, input) : input, to = turns.output ? planes_for(written) : *output;
+  c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("output", to), c.batch);
+  best_kernels().passes[c.dtype]->forward(c, threads);
+  if (turns.output) turn_back(to, written);
   return *output;
 }
 
@@ -45,7 +84,7 @@ Tensor warp_to(const Tensor& input, const Tensor& matrix, const Sizes& size, int
   Call c = begin_call(read, mode, padding, align_corners);
   set_matrix(c, read, view("matrix", matrix));
   set_size(c, size);
-  return forward(c, read, fill, output);
+  return forward(c, input, read, fill, output);
 }
 
 Tensor grid_sample_to(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners,
@@ -53,7 +92,7 @@ Tensor grid_sample_to(const Tensor& input, const Tensor& grid, int64_t mode, int
   const View read = view("input", input);
   Call c = begin_call(read, mode, padding, align_corners);
   set_grid(c, read, view("grid", grid));
-  return forward(c, read, fill, output);
+  return forward(c, input, read, fill, output);
 }
 
 Tensor warp(const Tensor& input, const Tensor& matrix, Sizes size, int64_t mode, int64_t padding, bool align_corners,
@@ -120,24 +159,30 @@ Tensor in_order(const Tensor& grad, const View& input) {
   return torch::stable::copy_(dense, grad);
 }
 
-std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const View& input, const View& where, const std::optional<Tensor>& fill,
-                                    bool need_input, bool need_where) {
+std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& input, const View& read, const View& where,
+                                    const std::optional<Tensor>& fill, bool need_input, bool need_where) {
   STD_TORCH_CHECK(c.dtype != UINT8, "reticle: images of whole numbers have no gradient");
   set_output(c, "grad", view("grad", grad));
-  const Tensor ordered = in_order(grad, input);
-  c.output = tensor5(view("grad", ordered), c.batch);
   const std::vector<double> values = fill_of(fill, c.channels, c.padding);
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
-  const Tensor grad_input = need_input ? make_tensor(input, Sizes(input.size, input.size + input.dim)) : make_dense(input, {0});
+  const Tensor grad_input = need_input ? make_tensor(read, Sizes(read.size, read.size + read.dim)) : make_dense(read, {0});
   Sizes size(where.size, where.size + where.dim);
   size[0] = c.batch;
   const Tensor each = make_dense(where, need_where ? size : Sizes{0});
   if (is_empty(c)) {
     zero(grad_input), zero(each);
   } else if (need_input || need_where) {
-    if (need_input) c.grad_input = tensor5(view("grad_input", grad_input), c.batch);
+    const Tensor ordered = in_order(grad, read);
+    const View given = view("grad", ordered), made = view("grad_input", grad_input);
+    const Turns turns = turns_of(c, read, given);
+    const bool turns_back = need_input && turns.input && is_few(c, made);
+    const Tensor from = !turns.input ? input : need_where ? turned(read, input) : planes_for(read);  // its numbers count for `where` alone
+    const Tensor slopes = turns.output ? turned(given, ordered) : ordered, to = turns_back ? planes_for(read) : grad_input;
+    c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("grad", slopes), c.batch);
+    if (need_input) c.grad_input = tensor5(view("grad_input", to), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
     best_kernels().passes[c.dtype]->backward(c, threads);
+    if (turns_back) turn_back(to, made);
   }
   return {grad_input, need_where ? over_batch(where, each, c.batch) : each};
 }
@@ -148,7 +193,7 @@ std::tuple<Tensor, Tensor> warp_backward(const Tensor& grad, const Tensor& input
   Call c = begin_call(read, mode, padding, align_corners);
   set_matrix(c, read, where);
   set_size(c, Sizes(given.size + std::min<int64_t>(2, given.dim), given.size + given.dim));
-  return backward(c, grad, read, where, fill, need_input, need_matrix);
+  return backward(c, grad, input, read, where, fill, need_input, need_matrix);
 }
 
 std::tuple<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding,
@@ -156,7 +201,7 @@ std::tuple<Tensor, Tensor> grid_sample_backward(const Tensor& grad, const Tensor
   const View read = view("input", input), where = view("grid", grid);
   Call c = begin_call(read, mode, padding, align_corners);
   set_grid(c, read, where);
-  return backward(c, grad, read, where, fill, need_input, need_grid);
+  return backward(c, grad, input, read, where, fill, need_input, need_grid);
 }
 
 std::string instruction_set() { return best_kernels().name; }

@@ -26,9 +26,32 @@ RETICLE_INLINE void list_reads(const Rows& rows, const Reading<P>& s, int p, int
     }
 }
 
+constexpr int64_t LARGE = 24 << 20;  // bytes: when so large an output is finished, caches mostly no longer hold its beginning
+
+// Past the caches, which need not fetch what is about to be overwritten. `p` is aligned like the vector.
+template <class T>
+RETICLE_INLINE void store_past(Vec<Wide<T>> v, T* p) {
+#if defined(__AVX__)
+  if constexpr (std::is_same<T, float>::value) return _mm256_stream_ps(p, (__m256)v);
+  if constexpr (std::is_same<T, double>::value) return _mm256_stream_pd(p, (__m256d)v);
+#endif
+  store(v, p);
+}
+
+// Whether a row of the output that begins at v is better written so.
+template <class T, class P>
+RETICLE_INLINE bool is_large(const P& plan, const T* v) {
+#if !defined(__AVX__)
+  return false;
+#endif
+  constexpr int64_t vector = sizeof(Vec<Wide<T>>);
+  const bool aligned = uintptr_t(v) % vector == 0 && plan.c.output.stride[4] * int64_t(sizeof(T)) % vector == 0;
+  return sizeof(T) >= sizeof(float) && aligned && plan.outputs * int64_t(sizeof(T)) >= LARGE;
+}
+
 // N pixels each, N known or 0: as many as there are.
 template <int N, class T, class P>
-RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, Vec<typename P::A>& check) {
+RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, bool large, Vec<typename P::A>& check) {
   using A = typename P::A;
   constexpr int lanes = VecOf<A>::lanes;
   const int count = N ? N : reads.count;
@@ -42,7 +65,7 @@ RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u
 #pragma GCC unroll 8
     for (int t = 0; t < count; t++) total += load(from[t] + k) * weight[t];
     check += total * 0;
-    store(total, v + k);
+    large ? store_past(total, v + k) : store(total, v + k);
   }
   if (k < channels) {
     const int left = int(channels - k);
@@ -92,13 +115,14 @@ RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>
 template <int R, class T, class P>
 RETICLE_APART bool along_channels_of(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
   const int64_t channels = plan.c.channels, step = plan.c.input.stride[4], step_out = plan.c.output.stride[4];
+  const bool large = is_large(plan, v);
   Vec<typename P::A> check = {};
   Reads<P> reads;
   for (int p = 0; p < s.count; p++, v += step_out) {
     list_reads(rows, s, p, step, R ? R : rows.count, R ? P::S : plan.width[2], reads);
     fetch_soon(plan, rows, s, p, u, next);
-    fetch<1>(v + POINTS_AHEAD * step_out, channels);
-    channels_of<R * P::S>(plan, reads, u, v, check);
+    if (!large) fetch<1>(v + POINTS_AHEAD * step_out, channels);
+    channels_of<R * P::S>(plan, reads, u, v, large, check);
   }
   return is_zero(check);
 }

@@ -20,6 +20,7 @@ struct Plan {
   Axis in[3], out[3];
   int width[3];                  // of the window along each axis
   int64_t segments, row_blocks;  // of a sample
+  int64_t outputs;               // numbers of the output
   bool common;                   // a case for quick.h
 
   explicit Plan(const Call& call) : c(call) {
@@ -31,6 +32,7 @@ struct Plan {
     common = S <= 2 && sizeof(A) == sizeof(float) && c.ndim > 1 && !repeats(c.padding);
     for (int a = 3 - c.ndim; a < 3; a++) common &= c.size[a] >= S;
     segments = (c.out[2] + SEGMENT - 1) / SEGMENT;
+    outputs = c.batch * c.channels * c.out[0] * c.out[1] * c.out[2];
     row_blocks = (c.out[0] * c.out[1] + BLOCK_ROWS - 1) / BLOCK_ROWS;
   }
   int64_t blocks() const { return segments * row_blocks; }

@@ -1,5 +1,7 @@
 // How are numbers computed with, many at a time? Vectors of the wide type: in and out of memory, summed.
 #pragma once
+#include <type_traits>
+
 #include "numbers.h"
 
 namespace reticle {
@@ -66,27 +68,26 @@ RETICLE_INLINE F8 larger_of(F8 a, F8 b) { return (F8)_mm256_max_ps((__m256)a, (_
 RETICLE_INLINE F8 smaller_of(F8 a, F8 b) { return (F8)_mm256_min_ps((__m256)a, (__m256)b); }
 #endif
 
-// --- a vector of them; `n` of its lanes ---
+// --- a vector of them ---
 
 RETICLE_INLINE F8 load(const float* p) { return read<F8>(p); }
 RETICLE_INLINE D4 load(const double* p) { return read<D4>(p); }
-RETICLE_INLINE F8 load(const uint8_t* p) { return __builtin_convertvector(__builtin_convertvector(read<B8>(p), I8), F8); }
-RETICLE_INLINE F8 load(const BFloat16* p) { return (F8)(__builtin_convertvector(read<H8>(p), U8) << 16); }
-RETICLE_INLINE F8 load(const Half* p) {
+RETICLE_INLINE F8 widen_all(uint8_t, B8 v) { return __builtin_convertvector(__builtin_convertvector(v, I8), F8); }
+RETICLE_INLINE F8 widen_all(BFloat16, H8 v) { return (F8)(__builtin_convertvector(v, U8) << 16); }
+RETICLE_INLINE F8 widen_all(Half, H8 v) {
 #if defined(__F16C__)
-  return (F8)_mm256_cvtph_ps(read<__m128i>(p));
+  return (F8)_mm256_cvtph_ps((__m128i)v);
 #else
-  return F8{widen(p[0]), widen(p[1]), widen(p[2]), widen(p[3]), widen(p[4]), widen(p[5]), widen(p[6]), widen(p[7])};
+  F8 wide;
+  for (int k = 0; k < 8; k++) wide[k] = widen(Half{v[k]});
+  return wide;
 #endif
 }
-
 template <class T>
-RETICLE_INLINE Vec<Wide<T>> load_some(const T* p, int n) {
-  constexpr int lanes = VecOf<Wide<T>>::lanes;
-  if (n >= lanes) return load(p);
-  T some[lanes] = {};
-  for (int k = 0; k < n; k++) some[k] = p[k];
-  return load(some);
+using Stored = std::conditional_t<sizeof(T) == 1, B8, H8>;  // as many narrow numbers as F8 has
+template <class T>
+RETICLE_INLINE F8 load(const T* p) {
+  return widen_all(T{}, read<Stored<T>>(p));
 }
 
 RETICLE_INLINE void store(F8 v, float* p) { std::memcpy(p, &v, sizeof v); }
@@ -121,12 +122,6 @@ RETICLE_INLINE void store(F8 v, uint8_t* p) {  // as narrow(): ties to even; NaN
   const U8 rounded = (U8)((positive < 255 ? positive : most) + 0x1p23f);  // whole numbers stand in the lowest bits of such sums
   const B8 b = __builtin_convertvector(rounded, B8);
   std::memcpy(p, &b, sizeof b);
-}
-
-template <class T>
-RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
-  if (n >= VecOf<Wide<T>>::lanes) return store(v, p);
-  for (int k = 0; k < n; k++) narrow(v[k], p[k]);
 }
 
 // --- the pixels p[offset] and p[offset + 1] of as many points as a vector has lanes: left ones, right ones ---
@@ -201,6 +196,13 @@ RETICLE_INLINE auto sum(V v) {
   auto total = v[0];
   for (unsigned k = 1; k < sizeof(V) / sizeof(v[0]); k++) total += v[k];
   return total;
+}
+// Halves first: a sum of eight, one after the other, takes longer than most of what is summed here.
+RETICLE_INLINE float sum(F4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+RETICLE_INLINE float sum(F8 v) {
+  F4 halves[2];
+  std::memcpy(halves, &v, sizeof v);
+  return sum(halves[0] + halves[1]);
 }
 
 RETICLE_INLINE F8 floor_of(F8 v) {

@@ -2,7 +2,7 @@
 // that does not repeat. V: a vector of float, of whatever length.
 #pragma once
 #include "place.h"
-#include "simd.h"
+#include "some.h"
 
 namespace reticle {
 namespace {

@@ -1,6 +1,6 @@
 // How are vectors turned over? Rows that become columns, halves that become one, lanes in turn.
 #pragma once
-#include "simd.h"
+#include "some.h"
 
 namespace reticle {
 namespace {
