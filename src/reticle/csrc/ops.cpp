@@ -28,9 +28,10 @@ void set_size(Call& c, const Sizes& output_size) {
 }
 
 // Few channels side by side are better turned into planes, where there is enough to do: the kernels for planes take a fraction of the time.
+// Not what overlaps itself, of which planes may be far larger.
 bool is_few(const Call& c, const View& v) {
   const bool few = c.channels > 1 && c.channels <= 4, last = v.stride[1] == 1 && v.stride[v.dim - 1] > 1;
-  return few && last && c.batch * c.out[0] * c.out[1] * c.out[2] >= 4096 && !overlaps_itself(v);  // planes of what overlaps may be far larger
+  return few && last && c.batch * c.out[0] * c.out[1] * c.out[2] >= 4096 && !overlaps_itself(v);
 }
 
 // What is turned of a call: its input and what has the shape of the output.
