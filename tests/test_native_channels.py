@@ -117,6 +117,27 @@ def test_one_image_of_few_channels_serves_many():
         torch.testing.assert_close(repeated, want[0])
 
 
+LAYOUTS = {
+    "rows": lambda x: x,
+    "every other column": lambda x: x.repeat_interleave(2, dim=-1)[..., ::2],
+    "columns for rows": lambda x: x.mT.contiguous().mT,
+    "of pixels with more channels": lambda x: among_others(x, 3, 9.0)[0][:, 3 : 3 + x.shape[1]],
+}
+
+
+@pytest.mark.parametrize("lie", LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_pixels_that_lie_apart_are_read_as_planes(channels, lie):
+    image, wheres, grad = problem(2, channels)
+    for where in wheres:
+        want = results(image, where, grad, ("bilinear", "zeros"))
+        for x, g in ((lie(image), lie(grad)), (lie(image), grad), (image, lie(grad)), (last(image), lie(grad)), (lie(image), last(grad))):
+            for a, b in zip(results(x, where, g, ("bilinear", "zeros")), want, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().amax()))
+        for x, room in ((lie(image), lie(grad)), (image, lie(grad)), (last(image), lie(grad)), (lie(image), last(grad))):
+            torch.testing.assert_close(sample(x, where, grad.shape[2:], ("bilinear", "zeros"), out=room), want[0], rtol=1e-4, atol=1e-4)
+
+
 def test_a_small_crop_of_a_large_image_is_that_of_planes():
     image, grad = torch.rand(1, 3, 300, 400), torch.rand(1, 3, 70, 70)
     matrix = torch.tensor([[[0.2, 0.05, 0.3], [-0.05, 0.2, 0.1]]])

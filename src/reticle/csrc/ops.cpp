@@ -27,39 +27,39 @@ void set_size(Call& c, const Sizes& output_size) {
   }
 }
 
-// Few channels side by side are better turned into planes, where there is enough to do: the kernels for planes take a fraction of the time.
-// Not what overlaps itself, of which planes may be far larger.
-bool is_few(const Call& c, const View& v) {
-  const bool few = c.channels > 1 && c.channels <= 4, last = v.stride[1] == 1 && v.stride[v.dim - 1] > 1;
-  return few && last && c.batch * c.out[0] * c.out[1] * c.out[2] >= 4096 && !overlaps_itself(v);
-}
-
-// What is turned of a call: its input and what has the shape of the output.
+// There are kernels for pixels that lie side by side, and for more than a few channels that do; what lies otherwise is read number by number.
+// Where there is much to do it is better turned on the way: into planes, for whose kernels it takes a fraction of the time.
 struct Turns {
   bool input, output;
+  bool last;  // the channels of a pixel lie side by side in what the kernels get
 };
 
-// Not a large image of which few points are read. If the input stays as it is, so does an output that lies like it: there are no kernels between.
+bool lies_apart(const View& v, int64_t axis) { return v.stride[axis] != 1 && v.size[axis] > 1; }
+
+// `output`: what has its shape. Not turned is an image of many pixels of which few points are read, nor what overlaps itself, of which planes may
+// be far larger.
 Turns turns_of(const Call& c, const View& input, const View& output) {
   const int64_t pixels = input.size[0] * c.size[0] * c.size[1] * c.size[2], points = c.batch * c.out[0] * c.out[1] * c.out[2];
-  const bool turns = is_few(c, input) && pixels <= 2 * points;
-  return {turns, is_few(c, output) && (turns || input.stride[1] != 1)};
+  const int64_t x = input.dim - 1;
+  const bool last = !lies_apart(input, 1) && lies_apart(input, x), fits = (last && c.channels > 4) || !lies_apart(input, x);
+  Turns t;
+  t.input = points >= 4096 && !fits && pixels <= 2 * points && !overlaps_itself(input);
+  t.last = last && !t.input;
+  t.output = points >= 4096 && lies_apart(output, t.last ? 1 : x) && !overlaps_itself(output);
+  return t;
 }
 
 Tensor planes_for(const View& v) { return make_dense(v, Sizes(v.size, v.size + v.dim)); }
 
-Tensor turned(const View& v, const Tensor& t) {
-  Tensor planes = planes_for(v);
-  return torch::stable::copy_(planes, t);
-}
+Tensor turned(Tensor room, const Tensor& t) { return torch::stable::copy_(room, t); }
 
 // As memory, whatever rules the tensor itself is under.
-void turn_back(const Tensor& planes, const View& v) {
+void turn_back(const Tensor& from, const View& v) {
   AtenTensorHandle made;
   STABLE_TORCH_ERROR_CODE_CHECK(
       aoti_torch_create_tensor_from_blob(v.data, v.dim, v.size, v.stride, 0, v.dtype, aoti_torch_device_type_cpu(), 0, &made));
   Tensor memory(made);
-  torch::stable::copy_(memory, planes);
+  torch::stable::copy_(memory, from);
 }
 
 // A new output where none is given.
@@ -72,7 +72,8 @@ Tensor forward(Call& c, const Tensor& input, const View& read, const std::option
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
   if (is_empty(c)) return *output;
   const Turns turns = turns_of(c, read, written);
-  const Tensor from = turns.input ? turned(read, input) : input, to = turns.output ? planes_for(written) : *output;
+  const Tensor from = turns.input ? turned(planes_for(read), input) : input;
+  const Tensor to = !turns.output ? *output : turns.last ? make_tensor(read, output_sizes(c)) : planes_for(written);
   c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("output", to), c.batch);
   best_kernels().passes[c.dtype]->forward(c, threads);
   if (turns.output) turn_back(to, written);
@@ -176,9 +177,12 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& i
     const Tensor ordered = in_order(grad, read);
     const View given = view("grad", ordered), made = view("grad_input", grad_input);
     const Turns turns = turns_of(c, read, given);
-    const bool turns_back = need_input && turns.input && is_few(c, made);
-    const Tensor from = !turns.input ? input : need_where ? turned(read, input) : planes_for(read);  // its numbers count for `where` alone
-    const Tensor slopes = turns.output ? turned(given, ordered) : ordered, to = turns_back ? planes_for(read) : grad_input;
+    const bool turns_back = need_input && turns.input && lies_apart(made, made.dim - 1);
+    const Tensor from = !turns.input ? input
+                        : need_where ? turned(planes_for(read), input)
+                                     : planes_for(read);  // numbers for `where` alone
+    const Tensor slopes = !turns.output ? ordered : turned(turns.last ? make_tensor(read, output_sizes(c)) : planes_for(given), ordered);
+    const Tensor to = turns_back ? planes_for(read) : grad_input;
     c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("grad", slopes), c.batch);
     if (need_input) c.grad_input = tensor5(view("grad_input", to), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
