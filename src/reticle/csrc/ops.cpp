@@ -178,9 +178,8 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& i
     const View given = view("grad", ordered), made = view("grad_input", grad_input);
     const Turns turns = turns_of(c, read, given);
     const bool turns_back = need_input && turns.input && lies_apart(made, made.dim - 1);
-    const Tensor from = !turns.input ? input
-                        : need_where ? turned(planes_for(read), input)
-                                     : planes_for(read);  // numbers for `where` alone
+    // the gradient of the input does not depend on its numbers
+    const Tensor from = !turns.input ? input : need_where ? turned(planes_for(read), input) : planes_for(read);
     const Tensor slopes = !turns.output ? ordered : turned(turns.last ? make_tensor(read, output_sizes(c)) : planes_for(given), ordered);
     const Tensor to = turns_back ? planes_for(read) : grad_input;
     c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("grad", slopes), c.batch);
