@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import itertools
-import time
 import warnings
 
 import pytest
@@ -17,7 +16,6 @@ from reticle.bench.inputs import WHERE, make
 from reticle.bench.peers import PEERS, Peer, copy, find_peers, pytorch, reticle
 from reticle.bench.results import ABSENT, CANNOT, MEASURED, WRONG, read
 from reticle.bench.run import Options, check_threads, run
-from reticle.bench.timing import QUICK, Budget, interleaved
 
 TRIAL = Options(threads=(1,), quick=True)
 SMALL = {
@@ -160,36 +158,6 @@ def test_a_peer_that_cannot_says_why():
     found = run([dataclasses.replace(TINY, mode="bspline3")], TRIAL._replace(peers=("torch",)))
     assert states(found, FORWARD)["torch"] == CANNOT
     assert "has no bspline3 mode" in table.refusals(found)
-
-
-def test_contestants_take_turns():
-    order = []
-    calls = {name: lambda name=name: order.append(name) or time.sleep(2e-3) for name in "abc"}
-    timings = interleaved(calls, Budget(0.0, 4, 9, 1))
-    turns = ["".join(order[-24:][k : k + 6]) for k in range(0, 24, 6)]
-    assert all(sorted(turn) == list("aabbcc") and turn[::2] == turn[1::2] for turn in turns)
-    assert len(set(turns)) > 1 and {t.rounds for t in timings.values()} == {4}
-    assert all(t.median >= 2e-3 and t.iqr >= 0 and t.calls == 1 for t in timings.values())
-
-
-def test_what_another_left_behind_is_not_counted():
-    last = []
-
-    def call(name):
-        time.sleep(2e-3 if last[-1:] == [name] else 5e-2)
-        last.append(name)
-
-    timings = interleaved({name: lambda name=name: call(name) for name in "ab"}, QUICK)
-    assert all(t.calls == 1 and t.median < 2e-2 for t in timings.values())
-
-
-def test_short_calls_are_repeated_until_the_clock_can_tell():
-    assert interleaved({"a": lambda: None}, QUICK)["a"].calls > 1000
-
-
-def test_one_slow_call_does_not_make_a_short_one_long():
-    waits = iter([5e-3])  # used up by the first call
-    assert interleaved({"a": lambda: [time.sleep(t) for t in waits]}, QUICK)["a"].calls > 10
 
 
 def test_memory_sees_what_a_call_takes():

@@ -1,0 +1,35 @@
+"""How calls are timed: in turns, often enough for the clock, and none pays for another."""
+
+import time
+
+from reticle.bench.timing import QUICK, Budget, interleaved
+
+
+def test_contestants_take_turns():
+    order = []
+    calls = {name: lambda name=name: order.append(name) or time.sleep(2e-3) for name in "abc"}
+    timings = interleaved(calls, Budget(0.0, 4, 9, 1))
+    turns = ["".join(order[-24:][k : k + 6]) for k in range(0, 24, 6)]
+    assert all(sorted(turn) == list("aabbcc") and turn[::2] == turn[1::2] for turn in turns)
+    assert len(set(turns)) > 1 and {t.rounds for t in timings.values()} == {4}
+    assert all(t.median >= 2e-3 and t.iqr >= 0 and t.calls == 1 for t in timings.values())
+
+
+def test_what_another_left_behind_is_not_counted():
+    last = []
+
+    def call(name):
+        time.sleep(2e-3 if last[-1:] == [name] else 5e-2)
+        last.append(name)
+
+    timings = interleaved({name: lambda name=name: call(name) for name in "ab"}, QUICK)
+    assert all(t.calls == 1 and t.median < 2e-2 for t in timings.values())
+
+
+def test_short_calls_are_repeated_until_the_clock_can_tell():
+    assert interleaved({"a": lambda: None}, QUICK)["a"].calls > 1000
+
+
+def test_one_slow_call_does_not_make_a_short_one_long():
+    waits = iter([5e-3])  # used up by the first call
+    assert interleaved({"a": lambda: [time.sleep(t) for t in waits]}, QUICK)["a"].calls > 10
