@@ -1,4 +1,4 @@
-"""The benchmark: nobody who is wrong gets a number, everybody takes turns, losses are said, and the command does what it says."""
+"""The benchmark: nobody who is wrong gets a number, losses are said, and the command does what it says."""
 
 import contextlib
 import dataclasses
