@@ -19,8 +19,9 @@ struct Backward {
   std::vector<double> partial;    // gradients of matrices, block by block
   std::vector<BlockBoxes> boxes;  // block by block
   std::vector<char> done;         // of each sample, whether the gradient of its input is made
+  const double* fill;             // null: zeros
 
-  explicit Backward(const P& p) : plan(p), tiling(p), done(std::max<int64_t>(p.c.batch, 1)) {}
+  Backward(const P& p, const double* f) : plan(p), tiling(p), done(std::max<int64_t>(p.c.batch, 1)), fill(f) {}
   int64_t blocks() const { return plan.c.batch * plan.blocks(); }
   int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
   bool all_done() const { return std::find(done.begin(), done.end(), 0) == done.end(); }
@@ -38,6 +39,19 @@ bool slopes_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number,
     return true;
   }
   return false;
+}
+
+// To what is known of a block with zeros around the image.
+template <class T, class P>
+void add_slopes_of_fill(const P& plan, const double* fill, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, MatrixSums<P>& sums) {
+  const Call& c = plan.c;
+  const T* g = (const T*)c.output.data + b * c.output.stride[0];
+  Slopes<typename P::A> slopes;
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+    const int64_t start = s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
+    if (!slopes_of_fill(plan, fill, m, b, s, g + start, slopes)) continue;
+    c.is_matrix ? sums.add(plan, m, s, slopes) : add_to_grid(plan, b, s, slopes);
+  }
 }
 
 template <int R, class T, class P>
@@ -60,6 +74,7 @@ void gather_blocks(Backward<P>& work, const Threads& threads) {
       };
       if (!slopes_by_strips<R, T>(plan, m, b, n % plan.blocks(), s, sums))
         gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take, take_projected);
+      if (work.fill) add_slopes_of_fill<T>(plan, work.fill, m, b, n % plan.blocks(), s, sums);
       if (plan.c.is_matrix) sums.write(plan, s.j, &work.partial[n * work.entries()]);
     }
   };
@@ -199,9 +214,13 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
   threads.run((shared ? 1 : c.batch) * work.tiling.tiles() * work.tiling.groups, task, &work);
 }
 
+// The fill does not depend on the image: that one gets what it gets with zeros around it.
 template <class T, class P>
 void backward(const P& plan, const Threads& threads) {
-  Backward<P> work(plan);
+  Call c = plan.c;
+  if (c.padding == CONSTANT) c.padding = ZEROS, c.fill = nullptr;
+  const P with_zeros(c);
+  Backward<P> work(with_zeros, plan.c.fill);
   if (plan.c.grad_where) gradient_of_where<T>(work, threads);
   if (plan.c.grad_input.data) gradient_of_input<T>(work, threads);
 }

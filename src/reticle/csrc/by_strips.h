@@ -11,12 +11,14 @@ constexpr bool has_strips() {
   return P::S == 2 && sizeof(typename P::A) == sizeof(float);
 }
 
-// An image, or many planes, under an affine matrix, and padding that needs no more than the border.
+// An image, or many planes, under an affine matrix, and padding that needs no more than the border, or zeros that the fill can be added to:
+// in 16 bits and fewer, rounding twice would show.
 template <class P>
 bool is_strip(const P& plan, const Matrix& m) {
   const Call& c = plan.c;
   if (c.strips == nullptr || !c.is_matrix || !m.tame || m.divides || c.ndim != 2 || !is_common(plan, c.input.stride)) return false;
-  if (c.input.stride[4] != 1 || c.output.stride[4] != 1 || (c.padding != ZEROS && c.padding != BORDER)) return false;
+  if (c.input.stride[4] != 1 || c.output.stride[4] != 1 || repeats(c.padding)) return false;
+  if (c.padding == CONSTANT && c.dtype != FLOAT32) return false;
   const bool wide = c.strips->narrow || c.size[2] >= c.strips->columns;
   const bool exact = c.size[1] < 1 << 24 && c.size[2] < 1 << 24;  // as whole numbers in single precision
   return wide && exact && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;

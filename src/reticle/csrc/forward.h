@@ -2,6 +2,7 @@
 // channels where those are.
 #pragma once
 #include "direct.h"
+#include "fill.h"
 
 namespace reticle {
 namespace {
@@ -92,34 +93,6 @@ RETICLE_INLINE bool along_points(const P& plan, const Rows& rows, const Reading<
       for (int p = 0; p < s.count && P::S == 4; p += 4) fours(rows, s, p, u, v, check);
     }
     return is_zero(check);
-  }
-}
-
-// How much of each point's kernel lies outside, where the fill is read.
-template <class P>
-RETICLE_APART void find_missing(const P& plan, const Segment<P>& s, typename P::A* missing) {
-  for (int p = 0; p < s.count; p++) {
-    typename P::A total = 0;
-    for (int a = 3 - plan.c.ndim; a < 3; a++) {
-      auto m = s.window[a].missing[p];
-      total = total + m - total * m;
-    }
-    missing[p] = total;
-  }
-}
-
-template <class T, class P>
-RETICLE_APART void add_fill(const P& plan, const Segment<P>& s, T* v) {
-  using A = typename P::A;
-  const Call& c = plan.c;
-  A missing[SEGMENT];
-  find_missing(plan, s, missing);
-  for (int p = 0; p < s.count; p++) {
-    if (missing[p] == 0) continue;
-    for (int64_t k = 0; k < c.channels; k++) {
-      T& to = v[k * c.output.stride[1] + p * c.output.stride[4]];
-      narrow(widen(to) + A(c.fill[k]) * missing[p], to);
-    }
   }
 }
 

@@ -108,6 +108,9 @@ bool forward_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number
     read_block(plan, m, b, number, row, row + 1, s, block);
     forward_rows<T>(plan, m, b, number, row, rows, s, block);
   }
+  T* v = (T*)plan.c.output.data + b * plan.c.output.stride[0];
+  for (int row = 0; plan.c.padding == CONSTANT && row < BLOCK_ROWS && at_row(plan, number, row, s); row++)
+    if (!(strange >> row & 1)) fill_row(plan, m, b, s, v + s.i * plan.c.output.stride[3] + s.j);
   return true;
 }
 

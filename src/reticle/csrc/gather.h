@@ -5,12 +5,6 @@
 namespace reticle {
 namespace {
 
-// By axis and point, in pixels.
-template <class A>
-struct Slopes {
-  alignas(64) A axis[3][SEGMENT];
-};
-
 // Slope along another axis than x of the weight of a row of pixels.
 template <class P>
 RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int z, int y, int p) {
@@ -189,7 +183,8 @@ RETICLE_APART void gather_carefully(const P& plan, const Segment<P>& s, int p, c
   for (int64_t k = 0; k < c.channels; k++) {
     const A gradient = widen(g[k * c.output.stride[1]]);
     each_tap(plan, s, p, c.input.stride, [&](int64_t offset, const int32_t*, A, const A* slope) {
-      const A pixel = offset >= 0 ? widen(u[k * c.input.stride[1] + offset]) : c.fill ? A(c.fill[k]) : A(0);
+      if (offset < 0) return;  // zeros; see fill.h
+      const A pixel = widen(u[k * c.input.stride[1] + offset]);
       for (int a = 3 - c.ndim; a < 3; a++) totals[a] += pixel * gradient * slope[a];
     });
   }
@@ -231,11 +226,11 @@ RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<
   }
 }
 
-// What the quick way leaves: the fill, hard points, what is not finite, and coordinates that are not.
+// What the quick way leaves: hard points, what is not finite, and coordinates that are not.
 template <class T, class P>
 void finish_slopes(const P& plan, const Matrix& m, int64_t b, Segment<P>& s, const T* u, const T* g, Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
-  bool whole = s.edge && c.padding == CONSTANT;
+  bool whole = false;
   for (int a = 3 - c.ndim; a < 3; a++) {
     std::fill(slopes.axis[a] + s.count, slopes.axis[a] + s.padded(), typename P::A(0));
     whole |= s.edge && !all_finite(slopes.axis[a], s.padded());
