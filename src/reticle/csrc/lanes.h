@@ -20,6 +20,24 @@ struct Lanes {
   static constexpr V counts() { return V{0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7}; }
   static constexpr V right() { return V{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}; }
 
+  // Which pixel of a row each lane picks; 0 in place of those that are not in it.
+  struct Picker {
+    __m512i index;
+    __mmask16 inside;
+
+    RETICLE_INLINE explicit Picker(I i) : index((__m512i)i), inside(_mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns))) {}
+    RETICLE_INLINE V pick(V row) const { return (V)_mm512_maskz_permutexvar_ps(inside, index, (__m512)row); }
+  };
+  static RETICLE_INLINE V pick(V row, I index) { return (V)_mm512_permutexvar_ps((__m512i)index, (__m512)row); }
+  // 16 bits moved into the upper halves of their lanes, which makes a float of them.
+  struct UpperHalves {
+    __m512i index;
+    __mmask32 inside;
+
+    RETICLE_INLINE explicit UpperHalves(__m512i i)
+        : index(_mm512_slli_epi32(i, 16)), inside(_mm512_mask_cmplt_epu16_mask(0xaaaaaaaa, index, _mm512_set1_epi16(columns))) {}
+    RETICLE_INLINE V pick(__m256i row) const { return (V)_mm512_maskz_permutexvar_epi16(inside, index, _mm512_castsi256_si512(row)); }
+  };
   // The pixels of a row; of narrow images none beyond its end.
   template <bool narrow>
   struct Reach {
@@ -32,17 +50,22 @@ struct Lanes {
     }
     RETICLE_INLINE V read(const uint8_t* p) const { return (V)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, p))); }
     RETICLE_INLINE V read(const reticle::Half* p) const { return (V)_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(there, p)); }
-  };
-  // Which pixel of a row each lane picks; 0 in place of those that are not in it.
-  struct Picker {
-    __m512i index;
-    __mmask16 inside;
 
-    RETICLE_INLINE explicit Picker(I i) : index((__m512i)i), inside(_mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns))) {}
-    RETICLE_INLINE V pick(V row) const { return (V)_mm512_maskz_permutexvar_ps(inside, index, (__m512)row); }
+    template <class T>
+    RETICLE_INLINE V pick(const Picker& picker, const T* p) const {
+      return picker.pick(read(p));
+    }
+    RETICLE_INLINE V pick(const Picker& picker, const BFloat16* p) const {
+      return UpperHalves(picker.index).pick(_mm256_maskz_loadu_epi16(there, p));
+    }
+    // Whatever, where the index is that of no pixel.
+    template <class T>
+    RETICLE_INLINE V pick(I index, const T* p) const {
+      return Lanes::pick(read(p), index);
+    }
+    RETICLE_INLINE V pick(I index, const BFloat16* p) const { return UpperHalves((__m512i)index).pick(_mm256_maskz_loadu_epi16(there, p)); }
   };
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
-  static RETICLE_INLINE V pick(V row, I index) { return (V)_mm512_permutexvar_ps((__m512i)index, (__m512)row); }
   // 0 in place of what belongs to a pixel that is not in the row.
   static RETICLE_INLINE V inside(I index, V v) {
     return (V)_mm512_maskz_mov_ps(_mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns)), (__m512)v);
@@ -83,14 +106,6 @@ struct Lanes {
   static constexpr V counts() { return V{0, 1, 2, 3, 0, 1, 2, 3}; }
   static constexpr V right() { return V{0, 0, 0, 0, 1, 1, 1, 1}; }
 
-  template <bool>
-  struct Reach {
-    explicit Reach(int32_t) {}
-    template <class T>
-    RETICLE_INLINE V read(const T* p) const {
-      return load(p);
-    }
-  };
   struct Picker {
     __m256i index;
     V inside;
@@ -102,8 +117,20 @@ struct Lanes {
       return all_inside ? v : (V)_mm256_and_ps((__m256)v, (__m256)inside);
     }
   };
+  template <bool>
+  struct Reach {
+    explicit Reach(int32_t) {}
+    template <class T>
+    RETICLE_INLINE V pick(const Picker& picker, const T* p) const {
+      return picker.pick(load(p));
+    }
+    // Whatever, where the index is that of no pixel.
+    template <class T>
+    RETICLE_INLINE V pick(I index, const T* p) const {
+      return (V)_mm256_permutevar8x32_ps((__m256)load(p), (__m256i)index);
+    }
+  };
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
-  static RETICLE_INLINE V pick(V row, I index) { return (V)_mm256_permutevar8x32_ps((__m256)row, (__m256i)index); }
   static RETICLE_INLINE V inside(I index, V v) { return (V)((I)((U8)index < uint32_t(columns)) & (I)v); }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm256_ceil_ps((__m256)v); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm256_ceil_pd((__m256d)v); }
@@ -131,6 +158,23 @@ template <class T>
 RETICLE_INLINE void store(F4 v, T* p) {
   store_four(v, p);
 }
+
+// Whatever, where a number is NaN: such rows are done again.
+template <class T>
+RETICLE_INLINE void store_numbers(Lanes::Half v, T* p) {
+  store(v, p);
+}
+#if defined(__AVX512F__)
+RETICLE_INLINE void store_numbers(F8 v, BFloat16* p) {  // ties to even
+  typedef uint16_t H16 __attribute__((vector_size(32)));
+  const __m256i bits = (__m256i)v, half = _mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff));
+  const __mmask8 odd = _mm256_test_epi32_mask(bits, _mm256_set1_epi32(0x10000));
+  const __m256i rounded = _mm256_mask_add_epi32(half, odd, half, _mm256_set1_epi32(1));
+  const H16 upper = {1, 3, 5, 7, 9, 11, 13, 15};
+  const __m128i h = _mm256_castsi256_si128(_mm256_permutexvar_epi16((__m256i)upper, rounded));
+  std::memcpy(p, &h, sizeof h);
+}
+#endif
 
 template <class T>
 RETICLE_APART Lanes::Half load_first(const T* p, int n) {

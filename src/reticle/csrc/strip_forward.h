@@ -23,14 +23,14 @@ RETICLE_INLINE void sum_piece(const Strip& s, const Lanes::Reach<narrow>& reach,
   for (int r = 0; r < height; r++, from += s.down, at.y -= one) {
     const V row_weight = Lanes::tent(at.y);
 #pragma GCC unroll 8
-    for (int k = 0; k < K; k++) sums[k] += columns.picker.pick(reach.read(from + k * s.plane)) * row_weight;
+    for (int k = 0; k < K; k++) sums[k] += reach.pick(columns.picker, from + k * s.plane) * row_weight;
   }
 #pragma GCC unroll 8
   for (int k = 0; k < K; k++) {
     const Lanes::Half answer = Lanes::halves(sums[k] * columns.weight);
     check += answer * 0;
     if (__builtin_expect(s.count >= Lanes::points, 1))
-      store(answer, to + k * s.plane_to);
+      store_numbers(answer, to + k * s.plane_to);
     else
       store_first(answer, to + k * s.plane_to, s.count);
   }
@@ -61,11 +61,12 @@ uint32_t sum_strip(const Strip& s, const Pieces& pieces) {
 
 template <class T, bool narrow>
 uint32_t forward_strip(const Strip& s) {
-  const Pieces pieces(s, 0);         // a pixel lost to rounding had no weight to speak of
-  if (sizeof(T) == sizeof(float)) {  // those of upright and slightly turned images
+  const Pieces pieces(s, 0);  // a pixel lost to rounding had no weight to speak of
+  if constexpr (has_heights<T>()) {
     if (pieces.height == 2 && !narrow) return sum_strip<2, narrow, T>(s, pieces);
     if (pieces.height == 3) return sum_strip<3, narrow, T>(s, pieces);
     if (pieces.height == 4) return sum_strip<4, narrow, T>(s, pieces);
+    if (pieces.height == 5) return sum_strip<5, narrow, T>(s, pieces);
   }
   return sum_strip<0, narrow, T>(s, pieces);
 }

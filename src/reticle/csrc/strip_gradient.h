@@ -141,7 +141,7 @@ RETICLE_INLINE void gather_piece(const Strip& s, const Lanes::Reach<narrow>& rea
 #pragma GCC unroll 2
     for (int pair = 0; pair < pairs; pair++, steps++) {
 #pragma GCC unroll 8
-      for (int k = 0; k < K; k++) sums[k] += Lanes::pick(reach.read(row + k * s.plane), steps->index) * steps->weight;
+      for (int k = 0; k < K; k++) sums[k] += reach.pick(steps->index, row + k * s.plane) * steps->weight;
     }
   }
 #pragma GCC unroll 8
@@ -186,7 +186,7 @@ struct Gatherer {
       for (int k = 0; k < K; k++) {
         check += answer[k] * 0;
         if (__builtin_expect(s.count >= Lanes::points, 1))
-          store(answer[k], first + k * s.plane_to);
+          store_numbers(answer[k], first + k * s.plane_to);
         else
           store_first(answer[k], first + k * s.plane_to, s.count);
       }

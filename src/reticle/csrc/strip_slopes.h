@@ -53,9 +53,9 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   const int height = R ? R : pieces.height;
 #pragma GCC unroll 8
   for (int r = 0; r < height; r++, from += s.down, y -= one, row -= one) {
-    V pixel = columns.picker.pick(reach.read(from)) * g[0];
+    V pixel = reach.pick(columns.picker, from) * g[0];
 #pragma GCC unroll 8
-    for (int k = 1; k < K; k++) pixel += columns.picker.pick(reach.read(from + k * s.plane)) * g[k];
+    for (int k = 1; k < K; k++) pixel += reach.pick(columns.picker, from + k * s.plane) * g[k];
     along_x += pixel * Lanes::tent(y);
     along_y += pixel * Lanes::where_equal(row, zero, -one, Lanes::where_equal(row, -one, one, zero));
   }
@@ -108,8 +108,10 @@ bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) 
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
   const Pieces pieces(s, SLACK);
-  if (sizeof(T) == sizeof(float) && pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
-  if (sizeof(T) == sizeof(float) && pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);
+  if constexpr (has_heights<T>()) {
+    if (pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
+    if (pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);
+  }
   return slopes_of_strip<0, narrow, T>(s, pieces, sums);
 }
 
