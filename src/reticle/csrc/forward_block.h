@@ -120,7 +120,9 @@ void forward_block(const P& plan, const Matrix& m, int64_t b, int64_t number, co
     if (forward_by_strips<T>(plan, m, b, number, rows, s, block)) return;
   if constexpr (has_lookups<T, P>() || has_direct<T, P>())
     if (forward_directly<T>(plan, m, b, number, rows, s, block)) return;
-  const int together = reads_once(plan) ? 1 : BLOCK_ROWS;  // what is read once need not wait: it stays in the nearest cache
+  // what is read once need not wait: it stays in the nearest cache; but several short rows are found together
+  const int few = plan.c.out[2] <= SEGMENT / 4 ? int(std::min<int64_t>(SEGMENT / plan.c.out[2], BLOCK_ROWS)) : 1;
+  const int together = reads_once(plan) ? few : BLOCK_ROWS;
   for (int first = 0; first < BLOCK_ROWS; first += together) {
     read_block(plan, m, b, number, first, first + together, s, block);
     forward_rows<T>(plan, m, b, number, first, rows, s, block);

@@ -49,29 +49,46 @@ RETICLE_INLINE bool is_large(const P& plan, const T* v) {
   return sizeof(T) >= sizeof(float) && aligned && plan.outputs * int64_t(sizeof(T)) >= LARGE;
 }
 
-// N pixels each, N known or 0: as many as there are.
-template <int N, class T, class P>
-RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, bool large, Vec<typename P::A>& check) {
+// What will be wanted soon: as many numbers as a pixel has channels, to be read and to be written over.
+template <class T>
+struct Soon {
+  const T *read, *written;
+};
+
+// N pixels each, N known or 0: as many as there are. `past`: see store_past().
+template <int N, bool past, class T, class P>
+RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, const Soon<T>& soon, Vec<typename P::A>& check) {
   using A = typename P::A;
-  constexpr int lanes = VecOf<A>::lanes;
+  constexpr int lanes = VecOf<A>::lanes, line = 64 / sizeof(T);
   const int count = N ? N : reads.count;
   const int64_t channels = plan.c.channels;
   const T* from[N ? N : 64];  // what is written could change `reads`, for all that the compiler knows
   A weight[N ? N : 64];
   for (int t = 0; t < count; t++) from[t] = u + reads.offset[t], weight[t] = reads.weight[t];
-  int64_t k = 0;
-  for (; k + lanes <= channels; k += lanes) {
-    Vec<A> total = {};
+  const auto fetch = [&](int64_t k) {
+    __builtin_prefetch(soon.read + k, 0, 2);
+    if (!past) __builtin_prefetch(soon.written + k, 1);
+  };
+  const auto vector = [&](int64_t k) {
+    Vec<A> total = load(from[0] + k) * weight[0];
 #pragma GCC unroll 8
-    for (int t = 0; t < count; t++) total += load(from[t] + k) * weight[t];
-    check += total * 0;
-    large ? store_past(total, v + k) : store(total, v + k);
+    for (int t = 1; t < count; t++) total += load(from[t] + k) * weight[t];
+    watch(total, check);
+    past ? store_past(total, v + k) : store(total, v + k);
+  };
+  int64_t k = 0;
+  for (; k + line <= channels; k += line) {
+    fetch(k);
+#pragma GCC unroll 8
+    for (int part = 0; part < line; part += lanes) vector(k + part);
   }
+  if (k < channels) fetch(k);
+  for (; k + lanes <= channels; k += lanes) vector(k);
   if (k < channels) {
     const int left = int(channels - k);
     Vec<A> total = {};
     for (int t = 0; t < count; t++) total += load_some(from[t] + k, left) * weight[t];
-    check += total * 0;
+    watch(total, check);
     store_some(total, v + k, left);
   }
 }
@@ -95,36 +112,45 @@ Next<T> next_sample(const P& plan, int64_t b, int64_t number, int first, const T
   return {u + size + (number / plan.segments * BLOCK_ROWS + first) * c.out[2] * share, share};
 }
 
-template <int written, class T>
+template <class T>
 RETICLE_INLINE void fetch(const T* from, int64_t count) {
-  for (int64_t k = 0; k < count; k += 64 / sizeof(T)) __builtin_prefetch(from + k, written, written ? 3 : 2);
+  for (int64_t k = 0; k < count; k += 64 / sizeof(T)) __builtin_prefetch(from + k, 0, 2);
 }
 
 constexpr int64_t POINTS_AHEAD = 8;  // so many points before it is written, the output is asked for: as long as memory takes, measured
 
-// When point p is read: a row further on, and of the next sample.
+// What is to be fetched when point p is read: of the next sample, or a row further on; else what is at hand.
+template <class T, class P>
+RETICLE_INLINE const T* read_soon(const Rows& rows, const Reading<P>& s, int p, const T* u, const Next<T>& next) {
+  if (next.share) return next.first + p * next.share;
+  return u + s.offset[p] + (s.ahead.step ? rows.offset[rows.count - 1] + s.ahead.step : 0);
+}
+// The same, and fetches it.
 template <class T, class P>
 RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const Next<T>& next) {
-  if (next.share)
-    fetch<0>(next.first + p * next.share, next.share);
-  else if (s.ahead.step)
-    fetch<0>(u + s.offset[p] + rows.offset[rows.count - 1] + s.ahead.step, plan.c.channels);
+  if (next.share || s.ahead.step) fetch(read_soon(rows, s, p, u, next), next.share ? next.share : plan.c.channels);
 }
 
 // R rows of P::S pixels each, R known or 0: whatever there is.
-template <int R, class T, class P>
+template <int R, bool past, class T, class P>
 RETICLE_APART bool along_channels_of(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
   const int64_t channels = plan.c.channels, step = plan.c.input.stride[4], step_out = plan.c.output.stride[4];
-  const bool large = is_large(plan, v);
   Vec<typename P::A> check = {};
   Reads<P> reads;
   for (int p = 0; p < s.count; p++, v += step_out) {
     list_reads(rows, s, p, step, R ? R : rows.count, R ? P::S : plan.width[2], reads);
-    fetch_soon(plan, rows, s, p, u, next);
-    if (!large) fetch<1>(v + POINTS_AHEAD * step_out, channels);
-    channels_of<R * P::S>(plan, reads, u, v, large, check);
+    const Soon<T> soon = {read_soon(rows, s, p, u, next), v + POINTS_AHEAD * step_out};
+    if (next.share > channels) fetch(soon.read + channels, next.share - channels);
+    channels_of<R * P::S, past>(plan, reads, u, v, soon, check);
   }
   return is_zero(check);
+}
+
+template <int R, class T, class P>
+RETICLE_INLINE bool along_channels_of(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
+  if constexpr (sizeof(T) >= sizeof(float))
+    if (is_large(plan, v)) return along_channels_of<R, true>(plan, rows, s, u, v, next);
+  return along_channels_of<R, false>(plan, rows, s, u, v, next);
 }
 
 template <class T, class P>

@@ -247,13 +247,6 @@ RETICLE_INLINE void widen_to(I8 v, int64_t* to) {
   std::memcpy(to + 4, &b, sizeof b);
 }
 
-// Of a sum of numbers times 0: it is NaN if one of them is not finite.
-RETICLE_INLINE bool is_zero(F8 check) { return all((I8)(check == 0)); }
-template <class V>
-RETICLE_INLINE bool is_zero(V check) {
-  return sum(check) == 0;
-}
-
 template <class T>
 RETICLE_INLINE Four<Wide<T>> load_four(const T* p, int n) {
   if (n >= 4) return load_four(p);
@@ -282,14 +275,6 @@ template <class T>
 RETICLE_INLINE void store_four(Four<Wide<T>> v, T* p, int n) {
   if (n >= 4) return store_four(v, p);
   for (int k = 0; k < n; k++) narrow(v[k], p[k]);
-}
-
-// `n` a multiple of the lanes.
-template <class A>
-RETICLE_INLINE bool all_finite(const A* p, int64_t n) {
-  Vec<A> check = {};
-  for (int64_t k = 0; k < n; k += VecOf<A>::lanes) check += load(p + k) * 0;
-  return is_zero(check);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // How are fewer numbers than a vector has read and written? What lies behind them is neither.
 #pragma once
-#include "simd.h"
+#include "finite.h"
 
 namespace reticle {
 namespace {
