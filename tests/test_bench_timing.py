@@ -26,12 +26,23 @@ def test_what_another_left_behind_is_not_counted():
     assert all(t.calls == 1 and t.median < 2e-2 for t in timings.values())
 
 
+def test_all_that_it_left_behind_is_gone_when_the_clock_starts():
+    last = []
+
+    def call(name):
+        time.sleep(3e-4 if last[-2:] == [name] * 2 else 2e-2)
+        last.append(name)
+
+    timings = interleaved({name: lambda name=name: call(name) for name in "ab"}, Budget(0.0, 5, 5, 5))
+    assert all(t.calls > 1 and t.median < 2e-3 for t in timings.values())
+
+
 def test_short_calls_are_repeated_until_the_clock_can_tell():
     assert interleaved({"a": lambda: None}, QUICK)["a"].calls > 1000
 
 
 def test_one_slow_call_does_not_make_a_short_one_long():
-    waits = iter([None, 5e-3])  # the first call is not counted; only the second is slow
+    waits = iter([None, 5e-3])  # the first call is not counted, the second is slow
 
     def call():
         wait = next(waits, None)

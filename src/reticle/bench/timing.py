@@ -50,7 +50,7 @@ def interleaved(calls: Calls, budget: Budget = FULL, device: str = "cpu") -> dic
     """Time each of ``calls``, A B C, B A C, ...; each was called before, by the gate and to find out how often to repeat it."""
     sample = _sample if device == "cpu" else _sample_of_gpu
     numbers = {name: _number(call, sample) for name, call in calls.items()}
-    one_round = sum(sample(call, numbers[name]) * (numbers[name] + 1) for name, call in calls.items())
+    one_round = sum(sample(call, numbers[name]) * 2 * numbers[name] for name, call in calls.items())
     least = budget.least if one_round < 1 else budget.least_of_long
     rounds = min(max(round(budget.seconds / one_round), least), budget.most)
     samples: dict[str, list[float]] = {name: [] for name in calls}
@@ -84,8 +84,9 @@ def _number(call: Callable[[], Any], sample: Callable[[Callable[[], Any], int], 
 
 
 def _sample(call: Callable[[], Any], number: int) -> float:
-    """Seconds per call, after one that is not counted: a single call would pay for how another left the caches."""
-    call()
+    """Seconds per call, after as many that are not counted: the first few pay for how another left the caches."""
+    for _ in range(number):
+        call()
     start = time.perf_counter()
     for _ in range(number):
         call()
