@@ -139,11 +139,14 @@ def product(a: Float[Tensor, "*b r k"], b: Float[Tensor, "*b k c"]) -> Float[Ten
     return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
-def check_matrix(fn: str, matrix: Tensor, ndim: int, hint: str = "add the batch axis with matrix[None]") -> None:
-    """Raise unless ``matrix`` is a floating ``(B, D, D+1)`` or ``(B, D+1, D+1)`` for ``ndim`` = D axes."""
+def check_matrix(fn: str, matrix: Tensor, ndim: int, input: Tensor | None = None) -> None:
+    """Raise unless ``matrix`` is a floating ``(B, D, D+1)`` or ``(B, D+1, D+1)`` for ``ndim`` = D axes, those of ``input``, if given."""
     check_floating(fn, "matrix", matrix)
     if matrix.ndim != 3 or matrix.shape[1] not in (ndim, ndim + 1) or matrix.shape[2] != ndim + 1:
         affine, projective = f"(B, {ndim}, {ndim + 1})", f"(B, {ndim + 1}, {ndim + 1})"
+        hint = "add the batch axis with matrix[None]"
+        if input is not None:
+            hint = f"add the axis that `input` {tuple(input.shape)} or `matrix` lacks with [None]"
         raise ValueError(
             f"{fn}: `matrix` must have shape {affine} or {projective}; got {tuple(matrix.shape)}.\n"
             f"  It maps normalised target points to source points; {hint}."

@@ -53,7 +53,7 @@ def warp(
     fn = "reticle.warp"
     check_input(fn, input, whole=True)
     size = input.shape[2:]
-    check_matrix(fn, matrix, len(size), f"add the axis that `input` {tuple(input.shape)} or `matrix` lacks with [None]")
+    check_matrix(fn, matrix, len(size), input)
     check_device(fn, "input", input, "matrix", matrix)
     check_batch(fn, "input", input, "matrix", matrix)
     output_size = tuple(size) if output_size is None else check_size(fn, "output_size", output_size, len(size))
