@@ -30,7 +30,7 @@ struct Backward {
 // False: not a block for strips.h.
 template <int R, class T, class P>
 bool slopes_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, MatrixSums<P>& sums) {
-  if constexpr (R == 2 && has_strips<T, P>()) {
+  if constexpr ((R == 2 || P::S == 4) && has_strips<T, P>()) {
     Strip::Slopes found;
     if (!is_strip(plan, m) || plan.c.rows > 2) return false;  // a third row's gradient wants more than these sums
     at_row(plan, number, 0, s);

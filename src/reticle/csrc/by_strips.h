@@ -8,7 +8,7 @@ namespace {
 
 template <class T, class P>
 constexpr bool has_strips() {
-  return P::S == 2 && sizeof(typename P::A) == sizeof(float);
+  return P::S > 1 && sizeof(typename P::A) == sizeof(float);
 }
 
 // An image, or many planes, under an affine matrix, and padding that needs no more than the border, or zeros that the fill can be added to:
@@ -16,12 +16,15 @@ constexpr bool has_strips() {
 template <class P>
 bool is_strip(const P& plan, const Matrix& m) {
   const Call& c = plan.c;
-  if (c.strips == nullptr || !c.is_matrix || !m.tame || m.divides || c.ndim != 2 || !is_common(plan, c.input.stride)) return false;
+  if (c.strips == nullptr || !c.is_matrix || !m.tame || m.divides || c.ndim != 2 || !is_near(plan, c.input.stride)) return false;
   if (c.input.stride[4] != 1 || c.output.stride[4] != 1 || repeats(c.padding)) return false;
   if (c.padding == CONSTANT && c.dtype != FLOAT32) return false;
+  for (int a = 1; a < 3; a++)
+    if (c.size[a] < P::S || std::fabs(m.pixels.step[a][2]) > 2) return false;
+  if (P::S == 4 && (c.padding == BORDER || std::fabs(m.pixels.step[2][2]) * (c.strips->points - 1) + 5 > c.strips->columns)) return false;
   const bool wide = c.strips->narrow || c.size[2] >= c.strips->columns;
   const bool exact = c.size[1] < 1 << 24 && c.size[2] < 1 << 24;  // as whole numbers in single precision
-  return wide && exact && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
+  return wide && exact;
 }
 
 template <class T, class P>
@@ -30,7 +33,7 @@ Strip strip_of(const P& plan, const Matrix& m, int64_t b, const Start& start) {
     const double* step = m.pixels.step[a];
     return Strip::Line{m.pixels.origin[a] + (step[1] * double(start.i) + step[2] * double(start.j)), step[2], step[1]};
   };
-  return {patch_of<T>(plan, b, start), line(2), line(1)};
+  return {patch_of<T>(plan, b, start), plan.c.mode, line(2), line(1)};
 }
 
 // --- the gradient of the input ---
@@ -40,7 +43,8 @@ template <class T, class P>
 bool may_gather(const P& plan) {
   const Call& c = plan.c;
   const Strips* strips = c.strips;
-  if (strips == nullptr || !c.is_matrix || c.ndim != 2 || c.padding != ZEROS || !is_common(plan, c.grad_input.stride)) return false;
+  if (strips == nullptr || P::S != 2 || !c.is_matrix || c.ndim != 2 || c.padding != ZEROS || !is_common(plan, c.grad_input.stride))
+    return false;
   if (c.channels < strips->least_channels) return false;
   const bool shared = c.grad_input.stride[0] == 0 && c.batch > 1;  // one image served the whole batch
   if (shared || c.grad_input.stride[4] != 1 || c.output.stride[4] != 1) return false;

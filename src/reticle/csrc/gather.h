@@ -183,8 +183,7 @@ RETICLE_APART void gather_carefully(const P& plan, const Segment<P>& s, int p, c
   for (int64_t k = 0; k < c.channels; k++) {
     const A gradient = widen(g[k * c.output.stride[1]]);
     each_tap(plan, s, p, c.input.stride, [&](int64_t offset, const int32_t*, A, const A* slope) {
-      if (offset < 0) return;  // zeros; see fill.h
-      const A pixel = widen(u[k * c.input.stride[1] + offset]);
+      const A pixel = offset >= 0 ? widen(u[k * c.input.stride[1] + offset]) : A(0);  // for the fill see fill.h
       for (int a = 3 - c.ndim; a < 3; a++) totals[a] += pixel * gradient * slope[a];
     });
   }

@@ -71,13 +71,17 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
   return is_zero(check);
 }
 
-// Offsets are 32-bit integers here.
+// Whether offsets may be 32-bit integers.
 template <class P>
-RETICLE_INLINE bool is_common(const P& plan, const int64_t* stride) {
-  if (!plan.common) return false;
+RETICLE_INLINE bool is_near(const P& plan, const int64_t* stride) {
   double span = 0;
   for (int a = 0; a < 3; a++) span += double(plan.c.size[a]) * std::fabs(double(stride[a + 2]));
   return span < BEYOND;
+}
+
+template <class P>
+RETICLE_INLINE bool is_common(const P& plan, const int64_t* stride) {
+  return plan.common && is_near(plan, stride);
 }
 
 template <class P>

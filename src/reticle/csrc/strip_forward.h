@@ -61,7 +61,7 @@ uint32_t sum_strip(const Strip& s, const Pieces& pieces) {
 
 template <class T, bool narrow>
 uint32_t forward_strip(const Strip& s) {
-  const Pieces pieces(s, 0);  // a pixel lost to rounding had no weight to speak of
+  const Pieces pieces(s, 0, 2);  // a pixel lost to rounding had no weight to speak of
   if constexpr (has_heights<T>()) {
     if (pieces.height == 2 && !narrow) return sum_strip<2, narrow, T>(s, pieces);
     if (pieces.height == 3) return sum_strip<3, narrow, T>(s, pieces);

@@ -1,5 +1,6 @@
 // The kernels of strips.h for one instruction set.
 #pragma once
+#include "strip_cubic.h"
 #include "strip_forward.h"
 #include "strip_gradient.h"
 #include "strip_slopes.h"
@@ -13,19 +14,27 @@ namespace {
 
 uint32_t forward_of(DType dtype, const Strip& s) {
   return with_width(s.width, [&](auto narrow) {
-    if (dtype == FLOAT32) return forward_strip<float, narrow.value>(s);
-    if (dtype == FLOAT16) return forward_strip<Half, narrow.value>(s);
-    if (dtype == UINT8) return forward_strip<uint8_t, narrow.value>(s);
-    return forward_strip<BFloat16, narrow.value>(s);
+    const auto sum = [&](auto number) {
+      using T = decltype(number);
+      return s.mode == BILINEAR ? forward_strip<T, narrow.value>(s) : forward_cubic<T, narrow.value>(s);
+    };
+    if (dtype == FLOAT32) return sum(float{});
+    if (dtype == FLOAT16) return sum(Half{});
+    if (dtype == UINT8) return sum(uint8_t{});
+    return sum(BFloat16{});
   });
 }
 
 bool slopes_of(DType dtype, const Strip& s, Strip::Slopes& sums) {
   if (!can_slope(s)) return false;
   return with_width(s.width, [&](auto narrow) {
-    if (dtype == FLOAT32) return slopes_of_strip<float, narrow.value>(s, sums);
-    if (dtype == FLOAT16) return slopes_of_strip<Half, narrow.value>(s, sums);
-    return slopes_of_strip<BFloat16, narrow.value>(s, sums);
+    const auto sum = [&](auto number) {
+      using T = decltype(number);
+      return s.mode == BILINEAR ? slopes_of_strip<T, narrow.value>(s, sums) : slopes_of_cubic<T, narrow.value>(s, sums);
+    };
+    if (dtype == FLOAT32) return sum(float{});
+    if (dtype == FLOAT16) return sum(Half{});
+    return sum(BFloat16{});
   });
 }
 

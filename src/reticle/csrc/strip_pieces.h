@@ -30,11 +30,11 @@ struct Pieces {
   Lanes::V step_x, step_y;                                     // of the points of a piece, from its first
   alignas(64) float x[PATCH_ROWS][room], y[PATCH_ROWS][room];  // of that one, in the rectangle
 
-  // `margin`: pixels that a rectangle begins before its first point at least.
-  Pieces(const Strip& s, double margin) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {
+  // `margin`: pixels that a rectangle begins before its first point at least; `taps`: pixels that a point reads along an axis.
+  Pieces(const Strip& s, double margin, int taps) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {
     constexpr int last = Lanes::points - 1;
     a_row = (s.count + last) / Lanes::points;
-    height = std::min(s.height, int32_t(std::ceil(last * std::fabs(s.y.along) + 0.001)) + 2);
+    height = std::min(s.height, int32_t(std::ceil(last * std::fabs(s.y.along) + 0.001)) + taps);
     alignas(64) double points[room];
     for (int k = 0; k < room; k++) points[k] = point[k] = std::max(std::min(k * Lanes::points, s.count - Lanes::points), 0);
     for (int i = 0; i < s.rows; i++)
@@ -102,15 +102,15 @@ constexpr bool has_heights() {
 }
 
 // Calls f with so many channels as a constant, group by group, and the number of those before.
-template <class F>
+template <int together = Lanes::together, class F>
 RETICLE_INLINE void in_groups(int64_t channels, F f) {
   int64_t done = 0;
   const auto some = [&](auto number) {
     for (; channels - done >= number.value; done += number.value) f(number, done);
   };
-  some(std::integral_constant<int, Lanes::together>());
-  if constexpr (Lanes::together > 4) some(std::integral_constant<int, 4>());
-  some(std::integral_constant<int, 3>());
+  some(std::integral_constant<int, together>());
+  if constexpr (together > 4) some(std::integral_constant<int, 4>());
+  if constexpr (together > 3) some(std::integral_constant<int, 3>());
   some(std::integral_constant<int, 2>());
   some(std::integral_constant<int, 1>());
 }

@@ -30,7 +30,8 @@ struct LaneSums {
 // Single precision moves a point by less, in pixels. A pixel that is lost to it has no weight, but its slope is 1 all the same.
 constexpr double SLACK = 1e-5;
 
-bool can_slope(const Strip& s) { return (Lanes::points - 1) * std::fabs(s.x.along) + 2.01 <= Lanes::columns; }
+// A rectangle may begin a pixel before the first.
+bool can_slope(const Strip& s) { return (Lanes::points - 1) * std::fabs(s.x.along) + (s.mode == BILINEAR ? 2.01 : 5.01) <= Lanes::columns; }
 
 // The gradients of a piece's points, for both of their pixels; 0 for the `again` first ones, which the piece before has had.
 template <class T>
@@ -69,11 +70,10 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   along_y = within(free.y, pieces.above[i][n], s.height - 1, along_y);
 }
 
-template <int K, int R, bool narrow, class T>
-RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces& pieces, const T* from, const T* gradient, LaneSums& x, LaneSums& y) {
+// slopes(row, piece, gradients of its points) of all pieces, summed.
+template <int K, class T, class Slopes>
+RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces& pieces, const T* gradient, LaneSums& x, LaneSums& y, Slopes slopes) {
   using V = Lanes::V;
-  const Strip s = given;
-  const Lanes::Reach<narrow> reach(s.width);
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
     for (int n = 0; n < pieces.a_row; n++) {
@@ -82,7 +82,7 @@ RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces& pieces, co
       V g[K], along_x, along_y;
 #pragma GCC unroll 8
       for (int k = 0; k < K; k++) g[k] = gradients(gradient + k * s.plane_to + p, s.count, Lanes::counts(), again);
-      slopes_of_piece<K, R>(s, reach, pieces, i, n, from, g, along_x, along_y);
+      slopes(i, n, g, along_x, along_y);
       const V j = Lanes::counts() + float(p);
       row_x += along_x, row_x_moved += along_x * j;
       row_y += along_y, row_y_moved += along_y * j;
@@ -92,6 +92,21 @@ RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces& pieces, co
   }
 }
 
+template <int K, int R, bool narrow, class T>
+RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces& pieces, const T* from, const T* gradient, LaneSums& x, LaneSums& y) {
+  const Strip s = given;
+  const Lanes::Reach<narrow> reach(s.width);
+  each_row_of_slopes<K>(s, pieces, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
+    slopes_of_piece<K, R>(s, reach, pieces, i, n, from, g, along_x, along_y);
+  });
+}
+
+bool is_finite(const Strip::Slopes& sums) {
+  double check = 0;
+  for (int m = 0; m < 3; m++) check += (sums.x[m] + sums.y[m]) * 0;
+  return check == 0;
+}
+
 template <int R, bool narrow, class T>
 bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) {
   LaneSums x, y;
@@ -99,15 +114,13 @@ bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) 
     slopes_of_planes<number.value, R, narrow>(s, pieces, (const T*)s.from + k * s.plane, (const T*)s.to + k * s.plane_to, x, y);
   });
   x.write(-1, sums.x), y.write(1, sums.y);
-  double check = 0;
-  for (int m = 0; m < 3; m++) check += (sums.x[m] + sums.y[m]) * 0;
-  return check == 0;
+  return is_finite(sums);
 }
 
 // False: something is not finite, and what was written does not count.
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
-  const Pieces pieces(s, SLACK);
+  const Pieces pieces(s, SLACK, 2);
   if constexpr (has_heights<T>()) {
     if (pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
     if (pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);

@@ -5,6 +5,7 @@
 namespace reticle {
 
 struct Strip : Patch {
+  Mode mode;
   // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
   struct Line {
     double start, along, below;
