@@ -175,3 +175,22 @@ def test_large_outputs_are_those_of_planes(padding_mode, dtype):
     torch.testing.assert_close(got, sample(image, matrix, out, ("bilinear", padding_mode)), rtol=1e-4, atol=1e-4)
     room = last(torch.empty(1, 9, *out, dtype=dtype))[:, 1:]
     assert torch.equal(sample(last(image), matrix, out, ("bilinear", padding_mode), out=room), got)
+
+
+@pytest.mark.parametrize("width", [5, 6, 7, 9, 12, 13, 21])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "planes"])
+def test_short_rows_are_written_once_by_one_thread(layout, width):
+    """Rows of several blocks, some found together; a fill added twice would show, in some of many calls."""
+    dtype = torch.float32 if layout == torch.channels_last else torch.float64
+    image = torch.rand(1, 32, 64, 12, dtype=dtype).contiguous(memory_format=layout)
+    matrix = torch.tensor([[[1.3, 0.2, 0.1], [-0.2, 1.3, 0.0]]])
+    how = {"padding_mode": "constant", "value": 7.0}
+    want = warp(image.double(), matrix.double(), (32, width), **how, backend="reference")
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        results = [warp(image, matrix, (32, width), **how, backend="native") for _ in range(500)]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(result, results[0]) for result in results)
+    torch.testing.assert_close(results[0].double(), want, rtol=0, atol=1e-4)

@@ -97,3 +97,15 @@ def test_the_gradient_of_a_grid_says_what_the_fill_does():
     for mode in ("bilinear", "bicubic"):
         for where in (grid * 1.5, grid.float() * 1.5):
             assert_as_reference(image, where, (9, 21), mode=mode, padding_mode="constant", value=2.5)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", *CUBIC])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_fill_like_the_image_leaves_no_gradient_wherever_points_fall(channels, mode):
+    """Many lie at the centre of the last pixel, or beside it by a rounding: weights and fill must see them on the same side."""
+    image, corners = torch.full((1, channels, 28, 28), 0.5), torch.eye(2, 3)[None]
+    for size in range(4, 80):
+        for scale in (1.0, -1.0):
+            matrix = (scale * corners).requires_grad_()
+            warp(image, matrix, (size, size), mode, "constant", True, value=0.5, backend="native").sum().backward()
+            assert matrix.grad.abs().max() < 0.02 * size

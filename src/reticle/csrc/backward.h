@@ -41,19 +41,6 @@ bool slopes_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number,
   return false;
 }
 
-// To what is known of a block with zeros around the image.
-template <class T, class P>
-void add_slopes_of_fill(const P& plan, const double* fill, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, MatrixSums<P>& sums) {
-  const Call& c = plan.c;
-  const T* g = (const T*)c.output.data + b * c.output.stride[0];
-  Slopes<typename P::A> slopes;
-  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
-    const int64_t start = s.k * c.output.stride[2] + s.i * c.output.stride[3] + s.j * c.output.stride[4];
-    if (!slopes_of_fill(plan, fill, m, b, s, g + start, slopes)) continue;
-    c.is_matrix ? sums.add(plan, m, s, slopes) : add_to_grid(plan, b, s, slopes);
-  }
-}
-
 template <int R, class T, class P>
 void gather_blocks(Backward<P>& work, const Threads& threads) {
   auto task = [](void* context, int64_t begin, int64_t end) {
@@ -72,9 +59,11 @@ void gather_blocks(Backward<P>& work, const Threads& threads) {
       auto take_projected = [&](const Segment<P>& s, const Pairs& pairs, int row, const float* gradients) {
         sums.add_projected(plan, s, pairs, row, gradients);
       };
-      if (!slopes_by_strips<R, T>(plan, m, b, n % plan.blocks(), s, sums))
-        gather_any<R, T>(plan, rows, m, b, n % plan.blocks(), s, block, take, take_projected);
-      if (work.fill) add_slopes_of_fill<T>(plan, work.fill, m, b, n % plan.blocks(), s, sums);
+      const int64_t number = n % plan.blocks();
+      if (work.fill && may_miss(plan, m, number, s))
+        gather_block<R, T>(plan, rows, m, b, number, s, block, work.fill, take);
+      else if (!slopes_by_strips<R, T>(plan, m, b, number, s, sums))
+        gather_any<R, T>(plan, rows, m, b, number, s, block, take, take_projected);
       if (plan.c.is_matrix) sums.write(plan, s.j, &work.partial[n * work.entries()]);
     }
   };

@@ -11,8 +11,8 @@ constexpr bool has_strips() {
   return P::S > 1 && sizeof(typename P::A) == sizeof(float);
 }
 
-// An image, or many planes, under an affine matrix, and padding that needs no more than the border, or zeros that the fill can be added to:
-// in 16 bits and fewer, rounding twice would show.
+// An image, or many planes, under an affine matrix. Outside are zeros, or the fill, which can be added to them: in 16 bits and fewer, rounding
+// twice would show; or the border, of bilinear images. The pixels that neighbouring points read must fit into a vector.
 template <class P>
 bool is_strip(const P& plan, const Matrix& m) {
   const Call& c = plan.c;

@@ -45,14 +45,17 @@ RETICLE_APART void add_fill(const P& plan, const Segment<P>& s, T* v) {
   const Call& c = plan.c;
   A missing[SEGMENT];
   find_missing(plan, s, missing);
-  const auto add = [&](int64_t k, int p, T& to) { narrow(widen(to) + A(c.fill[k]) * missing[p], to); };
+  const auto add = [&](int64_t k, int p, T& to) {
+    const A before = widen(to), after = before + A(c.fill[k]) * missing[p];
+    narrow(missing[p] == 0 ? before : after, to);  // even if the fill is not finite
+  };
   if (c.output.stride[4] == 1) {
     for (int64_t k = 0; k < c.channels; k++)
       for (int p = 0; p < s.count; p++) add(k, p, v[k * c.output.stride[1] + p]);
     return;
   }
   for (int p = 0; p < s.count; p++)
-    for (int64_t k = 0; k < c.channels && missing[p] != 0; k++) add(k, p, v[k * c.output.stride[1] + p * c.output.stride[4]]);
+    for (int64_t k = 0; k < c.channels; k++) add(k, p, v[k * c.output.stride[1] + p * c.output.stride[4]]);
 }
 
 // Adds the fill to a row that zeros were read for.
@@ -64,36 +67,39 @@ void fill_row(const P& plan, const Matrix& m, int64_t b, Segment<P>& s, T* v) {
   if (s.edge) add_fill(plan, s, v);
 }
 
-// What is missing along one axis changes with the coordinate there, as far as it is not missing along the others.
+// Whether a point of a block may.
 template <class P>
-RETICLE_INLINE typename P::A missing_slope(const P& plan, const Segment<P>& s, int axis, int p) {
-  typename P::A slope = s.window[axis].missing_slope[p];
-  for (int a = 3 - plan.c.ndim; a < 3; a++)
-    if (a != axis) slope *= 1 - s.window[a].missing[p];
-  return slope;
+bool may_miss(const P& plan, const Matrix& m, int64_t number, Segment<P>& s) {
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++)
+    if (!surely_inside(plan, m, s)) return true;
+  return false;
 }
 
-// How the fill's part in the points of a row, whose gradient is `g`, changes with their coordinates. False: it has none.
+// How the fill's part in the points of a segment, whose gradient is `g`, changes with their coordinates: what a window's weights lose, it
+// gains. From the windows that the slopes are of: at the centre of the last pixel it is for them to say on which side a point lies.
 template <class T, class P>
-bool slopes_of_fill(const P& plan, const double* fill, const Matrix& m, int64_t b, Segment<P>& s, const T* g,
-                    Slopes<typename P::A>& slopes) {
+RETICLE_APART void add_slopes_of_fill(const P& plan, const double* fill, const Segment<P>& s, const T* g, Slopes<typename P::A>& slopes) {
   using A = typename P::A;
   const Call& c = plan.c;
-  if (surely_inside(plan, m, s)) return false;
-  find_places(plan, m, b, s);
-  make_windows(plan, {true, true}, s);
-  if (!s.edge) return false;
-  for (int a = 3 - c.ndim; a < 3; a++) std::fill(slopes.axis[a], slopes.axis[a] + s.padded(), A(0));
+  const auto total = [&](const A(*of)[SEGMENT], int axis, int p) {
+    A sum = 0;
+    for (int t = 0; t < plan.width[axis]; t++) sum += of[t][p];
+    return sum;
+  };
   for (int p = 0; p < s.count; p++) {
-    A slope[3], any = 0;
-    for (int a = 3 - c.ndim; a < 3; a++) slope[a] = missing_slope(plan, s, a, p), any += std::fabs(slope[a]);
-    if (any == 0) continue;  // inside, or far away: whatever the gradient is, it does not count
-    A total = 0;
-    for (int64_t k = 0; k < c.channels; k++) total += A(fill[k]) * widen(g[k * c.output.stride[1] + p * c.output.stride[4]]);
+    A change[3], any = 0;
+    for (int a = 3 - c.ndim; a < 3; a++) {
+      change[a] = -total(s.window[a].slope, a, p);
+      for (int b = 3 - c.ndim; b < 3; b++)
+        if (b != a) change[a] *= total(s.window[b].weight, b, p);
+      any += std::fabs(change[a]);
+    }
+    if (any == 0) continue;
+    A read = 0;
+    for (int64_t k = 0; k < c.channels; k++) read += A(fill[k]) * widen(g[k * c.output.stride[1] + p * c.output.stride[4]]);
     for (int a = 3 - c.ndim; a < 3; a++)
-      if (slope[a] != 0) slopes.axis[a][p] = slope[a] * total;
+      if (change[a] != 0) slopes.axis[a][p] += change[a] * read;
   }
-  return true;
 }
 
 }  // namespace

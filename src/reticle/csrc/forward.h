@@ -121,7 +121,10 @@ template <class T, class P>
 void all_channels(const P& plan, const Rows& rows, Block<P>& block, const T* u, T* v, const Next<T>& next) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride, channels = plan.c.channels;
   if (in[1] == 1 && out[1] == 1 && channels > 1) {
-    for (int n = 0; n < block.rows; n++) block.finite[n] = along_channels(plan, rows, block.reading[n], u, v + block.output[n], next);
+    for (int n = 0; n < block.rows; n++) {
+      const Next<T> of_row = {next.first + n * plan.c.out[2] * next.share, next.share};
+      block.finite[n] = along_channels(plan, rows, block.reading[n], u, v + block.output[n], of_row);
+    }
   } else if (in[4] == 1 && out[4] == 1 && plan.width[2] == P::S) {
     int64_t k = 0;
     for (; k + 4 <= channels; k += 4) planes<4>(plan, rows, block, u + k * in[1], v + k * out[1]);

@@ -124,7 +124,7 @@ void forward_block(const P& plan, const Matrix& m, int64_t b, int64_t number, co
   const int few = plan.c.out[2] <= SEGMENT / 4 ? int(std::min<int64_t>(SEGMENT / plan.c.out[2], BLOCK_ROWS)) : 1;
   const int together = reads_once(plan) ? few : BLOCK_ROWS;
   for (int first = 0; first < BLOCK_ROWS; first += together) {
-    read_block(plan, m, b, number, first, first + together, s, block);
+    read_block(plan, m, b, number, first, std::min(first + together, BLOCK_ROWS), s, block);
     forward_rows<T>(plan, m, b, number, first, rows, s, block);
   }
 }

@@ -242,9 +242,10 @@ void finish_slopes(const P& plan, const Matrix& m, int64_t b, Segment<P>& s, con
       if (s.place[a].lost[p]) slopes.axis[a][p] = 0;
 }
 
-// Slopes of a block, row by row: take(segment, slopes). R: rows of a window that are read in pairs; 0: they are not.
+// Slopes of a block, row by row: take(segment, slopes). `fill`: null for zeros. R: rows of a window that are read in pairs; 0: they are not.
 template <int R, class T, class P, class Take>
-void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block, Take take) {
+void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Block<P>& block,
+                  const double* fill, Take take) {
   const Call& c = plan.c;
   const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
   PairDots<R ? R : 1, typename P::A> dots[BLOCK_ROWS];
@@ -268,6 +269,7 @@ void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, i
       gather_points(plan, rows, s, reading, u, g + start, next_sample(plan, b, number, row, u), slopes);
     }
     finish_slopes(plan, m, b, s, u, g + start, slopes);
+    if (fill && s.edge) add_slopes_of_fill(plan, fill, s, g + start, slopes);
     take(s, slopes);
   }
 }

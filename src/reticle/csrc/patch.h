@@ -1,4 +1,4 @@
-// A block of output pixels of an image whose pixels lie side by side along a row, bilinear: what kernels for a few instruction sets are asked.
+// A block of output pixels of an image whose pixels lie side by side along a row: what kernels for a few instruction sets are asked.
 // strips.h and lookups.h add where its points are.
 #pragma once
 #include "sampler.h"

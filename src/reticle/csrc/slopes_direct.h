@@ -110,7 +110,7 @@ void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int
   if constexpr (R == 2 && has_direct<T, P>())
     if (is_direct<T>(plan, m, number) && (plan.c.is_matrix || plan.c.channels == 1))
       return gather_directly<T>(plan, rows, m, b, number, s, block.reading[0], take);
-  gather_block<R, T>(plan, rows, m, b, number, s, block, take);
+  gather_block<R, T>(plan, rows, m, b, number, s, block, nullptr, take);
 }
 
 }  // namespace

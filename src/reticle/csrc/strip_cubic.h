@@ -6,8 +6,8 @@
 namespace reticle {
 namespace {
 
-// Both kernels are cubic on either side of distance 1, with one slope and one curvature less than they have: of u = max(2 - |d|, 0) and
-// s = max(1 - |d|, 0), k(d) = a u^3 + b u^2 + c s^3. Bicubic is that of Keys 1981 with -0.75.
+// Both kernels are k(d) = a u^3 + b u^2 + c s^3 of u = max(2 - |d|, 0) and s = max(1 - |d|, 0): where the cubics for |d| below and above 1 meet
+// they agree in value, slope and curvature. Bicubic is that of Keys 1981 with -0.75.
 struct Cubic {
   float a, b, c;
 

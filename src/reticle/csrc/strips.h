@@ -5,7 +5,8 @@
 namespace reticle {
 
 struct Strip : Patch {
-  Mode mode;
+  Mode mode;  // of forward() and slopes(): bilinear or a kernel of four pixels
+
   // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
   struct Line {
     double start, along, below;

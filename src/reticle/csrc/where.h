@@ -111,33 +111,22 @@ RETICLE_INLINE void write_pairs(const P& plan, const Segment<P>& s, const Slopes
   std::memcpy(to, both, 2 * s.count * sizeof(float));
 }
 
-// Numbers of the gradient of a grid: put(number, of which coordinate of which point).
-template <class P, class Put>
-RETICLE_INLINE void each_coordinate(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes, Put put) {
-  const Call& c = plan.c;
-  const int64_t at = (((b * c.out[0] + s.k) * c.out[1] + s.i) * c.out[2] + s.j) * c.ndim;
-  for (int a = 3 - c.ndim; a < 3; a++)
-    for (int p = 0; p < s.count; p++) put(slopes.axis[a][p] * plan.in[a].half, at + p * c.ndim + 2 - a);
-}
-
-template <class P>
-void add_to_grid(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
-  if (plan.c.where_is_double)
-    each_coordinate(plan, b, s, slopes, [&](double v, int64_t to) { ((double*)plan.c.grad_where)[to] += v; });
-  else
-    each_coordinate(plan, b, s, slopes, [&](double v, int64_t to) { ((float*)plan.c.grad_where)[to] += float(v); });
-}
-
 template <class P>
 void write_grid(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
+  const int64_t at = (((b * c.out[0] + s.k) * c.out[1] + s.i) * c.out[2] + s.j) * c.ndim;
   if constexpr (sizeof(typename P::A) == sizeof(float))
-    if (c.ndim == 2 && !c.where_is_double)
-      return write_pairs(plan, s, slopes, (float*)c.grad_where + ((b * c.out[1] + s.i) * c.out[2] + s.j) * 2);
-  if (c.where_is_double)
-    each_coordinate(plan, b, s, slopes, [&](double v, int64_t to) { ((double*)c.grad_where)[to] = v; });
-  else
-    each_coordinate(plan, b, s, slopes, [&](double v, int64_t to) { ((float*)c.grad_where)[to] = float(v); });
+    if (c.ndim == 2 && !c.where_is_double) return write_pairs(plan, s, slopes, (float*)c.grad_where + at);
+  for (int a = 3 - c.ndim; a < 3; a++) {
+    const double half = plan.in[a].half;
+    for (int p = 0; p < s.count; p++) {
+      const int64_t to = at + p * c.ndim + 2 - a;
+      if (c.where_is_double)
+        ((double*)c.grad_where)[to] = slopes.axis[a][p] * half;
+      else
+        ((float*)c.grad_where)[to] = float(slopes.axis[a][p] * half);
+    }
+  }
 }
 
 }  // namespace
