@@ -21,7 +21,8 @@ def test_images_turned_and_enlarged(channels, size, out, padding_mode, mode):
     image = torch.rand(2, channels, *size)
     for degrees in TURNS[:4]:
         for scale in SCALES[1:]:
-            assert_as_reference(image, matrices(scale, degrees), out, padding_mode=padding_mode, mode=mode, value=0.7)
+            # sums of sixteen terms of both signs, a thousand points long
+            assert_as_reference(image, matrices(scale, degrees), out, tol=6e-5, padding_mode=padding_mode, mode=mode, value=0.7)
 
 
 @pytest.mark.parametrize("mode", CUBIC)

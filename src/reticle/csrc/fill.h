@@ -75,23 +75,33 @@ bool may_miss(const P& plan, const Matrix& m, int64_t number, Segment<P>& s) {
   return false;
 }
 
-// How the fill's part in the points of a segment, whose gradient is `g`, changes with their coordinates: what a window's weights lose, it
-// gains. From the windows that the slopes are of: at the centre of the last pixel it is for them to say on which side a point lies.
+// What is there of the window of point `p` along an axis, and how that changes with the place. Two weights sum to 1 exactly and their slopes to 0
+// where both are inside; sums of four are rounded, and what is missing of them is told apart.
+template <class P>
+RETICLE_INLINE void present(const P& plan, const Segment<P>& s, int axis, int p, typename P::A& weight, typename P::A& slope) {
+  const auto& w = s.window[axis];
+  if (P::S == 4) {
+    weight = 1 - w.missing[p], slope = -w.missing_slope[p];
+  } else {
+    weight = slope = 0;
+    for (int t = 0; t < plan.width[axis]; t++) weight += w.weight[t][p], slope += w.slope[t][p];
+  }
+}
+
+// How the fill's part in the points of a segment, whose gradient is `g`, changes with their coordinates: it gains what their windows lose.
+// Those are the windows that the other slopes are of: at the centre of the last pixel it is for them to say on which side a point lies.
 template <class T, class P>
-RETICLE_APART void add_slopes_of_fill(const P& plan, const double* fill, const Segment<P>& s, const T* g, Slopes<typename P::A>& slopes) {
+RETICLE_APART void add_slopes_of_fill(const P& plan, const double* fill, Segment<P>& s, const T* g, Slopes<typename P::A>& slopes) {
   using A = typename P::A;
   const Call& c = plan.c;
-  const auto total = [&](const A(*of)[SEGMENT], int axis, int p) {
-    A sum = 0;
-    for (int t = 0; t < plan.width[axis]; t++) sum += of[t][p];
-    return sum;
-  };
+  if (P::S == 4) make_windows(plan, {true, true}, s);
   for (int p = 0; p < s.count; p++) {
-    A change[3], any = 0;
+    A weight[3], slope[3], change[3], any = 0;
+    for (int a = 3 - c.ndim; a < 3; a++) present(plan, s, a, p, weight[a], slope[a]);
     for (int a = 3 - c.ndim; a < 3; a++) {
-      change[a] = -total(s.window[a].slope, a, p);
+      change[a] = -slope[a];
       for (int b = 3 - c.ndim; b < 3; b++)
-        if (b != a) change[a] *= total(s.window[b].weight, b, p);
+        if (b != a) change[a] *= weight[b];
       any += std::fabs(change[a]);
     }
     if (any == 0) continue;

@@ -105,6 +105,7 @@ bool merge(const Call& c, const Axis& axis, const Place<A>& place, int p, int wi
     A& slope = t.pixel[k] < 0 ? w.missing_slope[p] : w.slope[t.pixel[k] - first][p];
     weight += t.weight[k], slope += t.slope[k];
   }
+  if (highest < 0) w.missing[p] = 1, w.missing_slope[p] = 0;  // not only nearly
   return true;
 }
 
