@@ -59,6 +59,49 @@ def test_bytes_are_rounded_once(channels):
     assert (got - want).abs().max() <= 0.5 + 1e-3
 
 
+@pytest.mark.parametrize("padding_mode", ["zeros", "constant", "border"])
+@pytest.mark.parametrize(("size", "out"), SHAPES, ids=str)
+@pytest.mark.parametrize("channels", [1, 3, 9])
+def test_nearest_pixels_as_they_are(channels, size, out, padding_mode):
+    image = torch.rand(2, channels, *size)
+    image[:, :, 2, 3] = math.nan
+    for degrees in TURNS:
+        for scale in SCALES:
+            matrix = matrices(scale, degrees).float()
+            how = {"mode": "nearest", "padding_mode": padding_mode, "value": 0.7 if padding_mode == "constant" else 0.0}
+            got = warp(image, matrix, out, backend="native", **how)
+            want = warp(image.double(), matrix.double(), out, backend="reference", **how)
+            pixel = (source_grid(matrix.double(), out, align_corners=False) + 1) * torch.tensor([size[1], size[0]]) / 2
+            sure = ((pixel - pixel.round()).abs() > 1e-3).all(-1)[:, None].expand_as(got)  # between pixels rounding may take either
+            assert sure.float().mean() > 0.9
+            assert torch.equal(got[sure].nan_to_num(5.0), want[sure].float().nan_to_num(5.0))
+
+
+@pytest.mark.parametrize("mirror", [1.0, -1.0])
+@pytest.mark.parametrize("size", [8, 15, 16, 17, 64, 65])
+def test_nearest_halves_and_mirrors_lose_no_pixel(size, mirror):
+    """Every second pixel, at points between two: the right one."""
+    image, matrix = torch.rand(1, 2, 2 * size, 2 * size), torch.tensor([[[mirror, 0.0, 0.0], [0.0, mirror, 0.0]]])
+    for padding_mode in ("zeros", "border"):
+        for out in (size, 2 * size):
+            got = warp(image, matrix, (out, out), "nearest", padding_mode, backend="native")
+            want = image if mirror > 0 else image.flip(2, 3)
+            step = 2 * size // out
+            shift = step - 1 if mirror > 0 or step == 1 else 0  # of a point between two pixels the one to the right, mirrored too
+            assert torch.equal(got, want[:, :, shift::step, shift::step])
+
+
+@pytest.mark.parametrize("entry", [-1.0, -0.5, -0.75, -0.3, 0.75])
+def test_a_point_between_two_pixels_shows_one_of_them(entry):
+    matrix = torch.tensor([[[entry, 0.0, 0.0], [0.0, entry, 0.0]]])
+    for width in range(8, 48):
+        for out in (width, width // 2, 3 * width // 2, 45):
+            got = warp(torch.ones(1, 1, width, width), matrix, (out, out), "nearest", backend="native")
+            x = (source_grid(matrix.double(), (out, out), align_corners=False)[..., 0] + 1) * width / 2
+            inside = ((x > 1e-3) & (x < width - 1e-3))[0, 0]
+            assert (got[0, 0][inside][:, inside] == 1).all()
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_the_identity_moves_nothing_not_even_a_gradient(align_corners):
     image, identity = torch.randn(2, 3, 33, 47), torch.eye(2, 3).repeat(2, 1, 1)

@@ -8,7 +8,7 @@ namespace {
 
 template <class T, class P>
 constexpr bool has_strips() {
-  return P::S > 1 && sizeof(typename P::A) == sizeof(float);
+  return sizeof(typename P::A) == sizeof(float);
 }
 
 // An image, or many planes, under an affine matrix. Outside are zeros, or the fill, which can be added to them: in 16 bits and fewer, rounding
@@ -21,6 +21,8 @@ bool is_strip(const P& plan, const Matrix& m) {
   if (c.padding == CONSTANT && c.dtype != FLOAT32) return false;
   for (int a = 1; a < 3; a++)
     if (c.size[a] < P::S || std::fabs(m.pixels.step[a][2]) > 2) return false;
+  // nearest: by a rounding a point could show both a pixel and the fill; and narrower numbers or vectors are as quickly copied one by one
+  if (P::S == 1 && (c.padding == CONSTANT || c.dtype != FLOAT32 || c.strips->columns < 16)) return false;
   if (P::S == 4 && (c.padding == BORDER || std::fabs(m.pixels.step[2][2]) * (c.strips->points - 1) + 5 > c.strips->columns)) return false;
   const bool wide = c.strips->narrow || c.size[2] >= c.strips->columns;
   const bool exact = c.size[1] < 1 << 24 && c.size[2] < 1 << 24;  // as whole numbers in single precision
@@ -31,7 +33,8 @@ template <class T, class P>
 Strip strip_of(const P& plan, const Matrix& m, int64_t b, const Start& start) {
   const auto line = [&](int a) {
     const double* step = m.pixels.step[a];
-    return Strip::Line{m.pixels.origin[a] + (step[1] * double(start.i) + step[2] * double(start.j)), step[2], step[1]};
+    const double first = m.pixels.origin[a] + (step[1] * double(start.i) + step[2] * double(start.j));
+    return Strip::Line{P::S == 1 ? first + 0.5 : first, step[2], step[1]};
   };
   return {patch_of<T>(plan, b, start), plan.c.mode, line(2), line(1)};
 }

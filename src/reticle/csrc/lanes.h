@@ -91,6 +91,7 @@ struct Lanes {
     return load(p);
   }
   static RETICLE_INLINE V both(Half v) { return (V)_mm512_broadcast_f32x8((__m256)v); }
+  static RETICLE_INLINE Half half(V v) { return (Half)_mm512_castps512_ps256((__m512)v); }
   static RETICLE_INLINE Half halves(V v) { return (Half)_mm512_castps512_ps256((__m512)v) + (Half)_mm512_extractf32x8_ps((__m512)v, 1); }
 };
 
@@ -149,6 +150,7 @@ struct Lanes {
     return load_four(p);
   }
   static RETICLE_INLINE V both(Half v) { return (V)_mm256_broadcast_ps((const __m128*)&v); }
+  static RETICLE_INLINE Half half(V v) { return (Half)_mm256_castps256_ps128((__m256)v); }
   static RETICLE_INLINE Half halves(V v) { return (Half)_mm256_castps256_ps128((__m256)v) + (Half)_mm256_extractf128_ps((__m256)v, 1); }
 };
 

@@ -3,6 +3,7 @@
 #include "strip_cubic.h"
 #include "strip_forward.h"
 #include "strip_gradient.h"
+#include "strip_nearest.h"
 #include "strip_slopes.h"
 
 #ifndef RETICLE_STRIPS
@@ -18,6 +19,7 @@ uint32_t forward_of(DType dtype, const Strip& s) {
       using T = decltype(number);
       return s.mode == BILINEAR ? forward_strip<T, narrow.value>(s) : forward_cubic<T, narrow.value>(s);
     };
+    if (s.mode == NEAREST) return forward_nearest<float, narrow.value>(s);
     if (dtype == FLOAT32) return sum(float{});
     if (dtype == FLOAT16) return sum(Half{});
     if (dtype == UINT8) return sum(uint8_t{});

@@ -5,11 +5,11 @@
 namespace reticle {
 
 struct Strip : Patch {
-  Mode mode;  // of forward() and slopes(): bilinear or a kernel of four pixels
+  Mode mode;  // of forward() and slopes()
 
   // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
   struct Line {
-    double start, along, below;
+    double start, along, below;  // nearest: half a pixel more
   } x, y;
 
   // Sums over the points of what is known of x and of y, times 1 and times the point's number along the row and along the column.
