@@ -5,6 +5,7 @@ import importlib.util
 import math
 import os
 import random
+import signal
 from pathlib import Path
 
 # two workers with all cores each are slower than two with one; before torch starts its threads, and for child processes too
@@ -20,6 +21,10 @@ import reticle
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+
+# a shell that starts the suite in the background hands down that Ctrl-C is ignored, by which training goes
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the same examples in every run: a red test is red for everybody
 hypothesis.settings.register_profile("reticle", derandomize=True, database=None, deadline=None, max_examples=50, print_blob=True)
