@@ -1,6 +1,6 @@
 // Strips whose points show the nearest pixel, as it is: each row of the rectangle gives its pixels to the points that lie in it.
 #pragma once
-#include "strip_slopes.h"
+#include "strip_pieces.h"
 
 namespace reticle {
 namespace {

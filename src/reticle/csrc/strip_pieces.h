@@ -10,6 +10,8 @@ namespace reticle {
 namespace {
 
 constexpr double FAR = 64;  // pixels from a rectangle, and farther than any point of a piece is from another
+// Single precision moves a point by less, in pixels. A pixel that is lost to it has no weight, but a slope of 1, or is the nearest one.
+constexpr double SLACK = 1e-5;
 
 // Where the points of a piece lie in its rectangle.
 struct Points {

@@ -27,9 +27,6 @@ struct LaneSums {
   }
 };
 
-// Single precision moves a point by less, in pixels. A pixel that is lost to it has no weight, but its slope is 1 all the same.
-constexpr double SLACK = 1e-5;
-
 // A rectangle may begin a pixel before the first.
 bool can_slope(const Strip& s) { return (Lanes::points - 1) * std::fabs(s.x.along) + (s.mode == BILINEAR ? 2.01 : 5.01) <= Lanes::columns; }
 
