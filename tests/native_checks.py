@@ -1,5 +1,6 @@
 """How the compiled sampler is held against the reference: outputs, gradients, and the same again with other vectors."""
 
+import math
 import os
 import subprocess
 import sys
@@ -14,6 +15,18 @@ from reticle.grid import source_grid
 from reticle.sampling import native
 
 compiled = pytest.mark.skipif(native.WHY_NOT is not None, reason=f"native {native.WHY_NOT}")
+# pixels of input and output: narrower than a vector, as wide, with a rest, several blocks
+SHAPES = [((5, 7), (6, 5)), ((9, 8), (8, 16)), ((40, 37), (19, 42)), ((20, 150), (35, 70))]
+# that a matrix turns by, in degrees, and enlarges by: the last of each leave the usual ways
+TURNS, SCALES = (0, 8, 45, 90, 170), (0.2, 0.6, 0.9, 1.0, 1.3, 2.5)
+
+
+def matrices(scale, degrees, *, batch=2, shift=0.137):
+    """Matrices of which each further one is turned a little more, and mirrored."""
+    angle = math.radians(degrees) + torch.arange(batch, dtype=torch.float64) * 0.1
+    cos, sin, there = scale * angle.cos(), scale * angle.sin(), torch.full((batch,), shift, dtype=torch.float64)
+    mirror = (-1.0) ** torch.arange(batch, dtype=torch.float64)
+    return torch.stack([cos * mirror, -sin, there, sin * mirror, cos, -there], 1).unflatten(1, (2, 3))
 
 
 def results(image: Tensor, where: Tensor, out, grad: Tensor, **how) -> tuple[Tensor, ...]:

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from native_checks import assert_as_reference, compiled, results
-from test_native_strips import SCALES, SHAPES, TURNS, matrices
+from native_checks import SCALES, SHAPES, TURNS, assert_as_reference, compiled, matrices, results
 
 from reticle import warp
 
@@ -58,14 +57,13 @@ def test_a_constant_image_has_no_slopes_inside(mode):
     assert matrix.grad.abs().max() < 0.05  # 1,600 points, 30 pixels to a unit
 
 
-@pytest.mark.parametrize("mode", ["bicubic"])
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 @pytest.mark.parametrize("degrees", [0, 25])
-def test_what_is_not_finite_reaches_only_the_points_that_read_it(degrees, bad, mode):
+def test_what_is_not_finite_reaches_only_the_points_that_read_it(degrees, bad):
     image, matrix = torch.rand(1, 2, 40, 50), matrices(0.9, degrees, batch=1).float()
     image[0, 1, 17, 21] = bad
-    got = warp(image, matrix, None, mode, backend="native")
-    want = warp(image.double(), matrix.double(), None, mode, backend="reference")
+    got = warp(image, matrix, None, "bicubic", backend="native")
+    want = warp(image.double(), matrix.double(), None, "bicubic", backend="reference")
     assert torch.equal(got.isfinite(), want.isfinite()) and 0 < (~got.isfinite()).sum() <= 36
     torch.testing.assert_close(got[got.isfinite()].double(), want[want.isfinite()], rtol=1e-4, atol=1e-5)
 

@@ -4,24 +4,12 @@ import math
 
 import pytest
 import torch
-from native_checks import assert_as_reference, compiled, results
+from native_checks import SCALES, SHAPES, TURNS, assert_as_reference, compiled, matrices, results
 
 from reticle import warp
 from reticle.grid import source_grid
 
 pytestmark = compiled
-# pixels of input and output: narrower than a vector, as wide, with a rest, several blocks
-SHAPES = [((5, 7), (6, 5)), ((9, 8), (8, 16)), ((40, 37), (19, 42)), ((20, 150), (35, 70))]
-# that a matrix turns by, in degrees, and enlarges by: the last of each leave the usual ways
-TURNS, SCALES = (0, 8, 45, 90, 170), (0.2, 0.6, 0.9, 1.0, 1.3, 2.5)
-
-
-def matrices(scale, degrees, *, batch=2, shift=0.137):
-    """Matrices of which each further one is turned a little more, and mirrored."""
-    angle = math.radians(degrees) + torch.arange(batch, dtype=torch.float64) * 0.1
-    cos, sin, there = scale * angle.cos(), scale * angle.sin(), torch.full((batch,), shift, dtype=torch.float64)
-    mirror = (-1.0) ** torch.arange(batch, dtype=torch.float64)
-    return torch.stack([cos * mirror, -sin, there, sin * mirror, cos, -there], 1).unflatten(1, (2, 3))
 
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "border"])

@@ -152,7 +152,7 @@ void scatter_sample(const Backward<P>& work, int64_t b, Tile<P>& tile, Segment<P
 template <class T, class P>
 void gather_samples(Backward<P>& work, const Threads& threads) {
   const Call& c = work.plan.c;
-  if constexpr (has_strips<T, P>()) {
+  if constexpr (P::S == 2 && has_strips<T, P>()) {
     if (!may_gather<T>(work.plan)) return;
     for (int64_t b = 0; b < c.batch; b++) work.done[b] = can_gather<T>(c, read_matrix(c, b, work.plan.in, work.plan.out));
     auto task = [](void* context, int64_t begin, int64_t end) {

@@ -46,8 +46,7 @@ template <class T, class P>
 bool may_gather(const P& plan) {
   const Call& c = plan.c;
   const Strips* strips = c.strips;
-  if (strips == nullptr || P::S != 2 || !c.is_matrix || c.ndim != 2 || c.padding != ZEROS || !is_common(plan, c.grad_input.stride))
-    return false;
+  if (strips == nullptr || !c.is_matrix || c.ndim != 2 || c.padding != ZEROS || !is_common(plan, c.grad_input.stride)) return false;
   if (c.channels < strips->least_channels) return false;
   const bool shared = c.grad_input.stride[0] == 0 && c.batch > 1;  // one image served the whole batch
   if (shared || c.grad_input.stride[4] != 1 || c.output.stride[4] != 1) return false;

@@ -191,5 +191,14 @@ RETICLE_APART void store_first(Lanes::Half v, T* p, int n) {
   for (int k = 0; k < n; k++) narrow(v[k], p[k]);
 }
 
+// What a piece's points show, all of them or, of short rows, `count`.
+template <class T>
+RETICLE_INLINE void store_piece(Lanes::Half v, T* p, int count) {
+  if (__builtin_expect(count >= Lanes::points, 1))
+    store_numbers(v, p);
+  else
+    store_first(v, p, count);
+}
+
 }  // namespace
 }  // namespace reticle

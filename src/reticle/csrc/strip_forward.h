@@ -29,10 +29,7 @@ RETICLE_INLINE void sum_piece(const Strip& s, const Lanes::Reach<narrow>& reach,
   for (int k = 0; k < K; k++) {
     const Lanes::Half answer = Lanes::halves(sums[k] * columns.weight);
     check += answer * 0;
-    if (__builtin_expect(s.count >= Lanes::points, 1))
-      store_numbers(answer, to + k * s.plane_to);
-    else
-      store_first(answer, to + k * s.plane_to, s.count);
+    store_piece(answer, to + k * s.plane_to, s.count);
   }
 }
 

@@ -185,10 +185,7 @@ struct Gatherer {
 #pragma GCC unroll 8
       for (int k = 0; k < K; k++) {
         check += answer[k] * 0;
-        if (__builtin_expect(s.count >= Lanes::points, 1))
-          store_numbers(answer[k], first + k * s.plane_to);
-        else
-          store_first(answer[k], first + k * s.plane_to, s.count);
+        store_piece(answer[k], first + k * s.plane_to, s.count);
       }
     }
     return is_zero(check);

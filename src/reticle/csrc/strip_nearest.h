@@ -20,12 +20,7 @@ RETICLE_INLINE void copy_piece(const Strip& s, const Lanes::Reach<narrow>& reach
     for (int k = 0; k < K; k++) found[k] = Lanes::where_equal(row, zero, reach.pick(picker, from + k * s.plane), found[k]);
   }
 #pragma GCC unroll 8
-  for (int k = 0; k < K; k++) {
-    if (__builtin_expect(s.count >= Lanes::points, 1))
-      store(Lanes::half(found[k]), to + k * s.plane_to);
-    else
-      store_first(Lanes::half(found[k]), to + k * s.plane_to, s.count);
-  }
+  for (int k = 0; k < K; k++) store_piece(Lanes::half(found[k]), to + k * s.plane_to, s.count);
 }
 
 template <int K, bool narrow, class T>
