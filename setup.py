@@ -7,6 +7,7 @@ environment that it builds for may, and its headers and library are all that is 
 import importlib.util
 import os
 import platform
+import re
 import shlex
 import sys
 import sysconfig
@@ -97,7 +98,8 @@ class BuildNative(build_ext):
         try:
             self._compile(torch, target)
         except (CCompilerError, BaseError, OSError) as error:
-            return f"was not built: {str(error) or type(error).__name__}."
+            why = re.sub(r"\['([^']*)'.*\]", r"\1", str(error)).rstrip(".")  # of a command with all its options, its name
+            return f"was not built: {why or type(error).__name__}."
         return None
 
     def _compile(self, torch: Path, target: Path) -> None:

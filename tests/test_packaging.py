@@ -89,5 +89,5 @@ def test_an_installed_wheel_says_which_kernels_it_has(file, tmp_path):
 def test_without_a_compiler_it_installs_and_says_why_it_is_not_fast(tmp_path):
     file = build(tmp_path, CC="/bin/false", CXX="/bin/false")
     line = info(file, tmp_path)
-    assert line.startswith("was not built: ") and "/bin/false" in line
+    assert line.startswith("was not built: ") and "/bin/false" in line and "-std=" not in line and ".." not in line
     assert line.endswith("With torch installed, run in a clone: pip install --no-build-isolation .")
