@@ -1,6 +1,6 @@
 // Was all that was computed finite? What is not shows in a `check`, at first 0, that is asked once for many numbers.
 #pragma once
-#include "simd.h"
+#include "rounding.h"
 
 namespace reticle {
 namespace {

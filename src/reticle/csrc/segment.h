@@ -120,7 +120,7 @@ RETICLE_APART void find_places(const P& plan, const Matrix& m, int64_t sample, S
     }
   } else if (wide || (c.is_matrix && m.tame)) {
     find_by_norms<double>(plan, m, sample, s);
-  } else {
+  } else if constexpr (sizeof(typename P::A) == sizeof(float)) {
     find_by_norms<float>(plan, m, sample, s);
   }
 }

@@ -38,6 +38,16 @@ using Vec = typename VecOf<A>::type;
 template <class A>
 using Four = typename VecOf<A>::four;
 
+template <class V>
+using Whole = decltype(V{} < V{});  // as many integers of the same size: masks, too
+
+template <class A, int lanes>
+struct VectorOf {
+  typedef A type __attribute__((vector_size(sizeof(A) * lanes)));
+};
+template <class A>
+using Cell = typename VectorOf<int32_t, VecOf<A>::lanes>::type;  // as many numbers of pixels
+
 // Lanes of two vectors, counted through both.
 template <int... lane, class V>
 RETICLE_INLINE V pick(V a, V b) {
@@ -90,6 +100,10 @@ RETICLE_INLINE F8 load(const T* p) {
   return widen_all(T{}, read<Stored<T>>(p));
 }
 
+template <class V, class A>
+RETICLE_INLINE void put(V v, A* p) {
+  std::memcpy(p, &v, sizeof v);
+}
 RETICLE_INLINE void store(F8 v, float* p) { std::memcpy(p, &v, sizeof v); }
 RETICLE_INLINE void store(D4 v, double* p) { std::memcpy(p, &v, sizeof v); }
 // Numbers as bfloat16, ties to even; one NaN for all.
@@ -205,22 +219,12 @@ RETICLE_INLINE float sum(F8 v) {
   return sum(halves[0] + halves[1]);
 }
 
-RETICLE_INLINE F8 floor_of(F8 v) {
-#if defined(__AVX__)
-  return (F8)_mm256_floor_ps((__m256)v);
-#else
-  const F8 cut = __builtin_convertvector(__builtin_convertvector(v, I8), F8);
-  return cut + __builtin_convertvector(cut > v, F8);  // -1 where what was cut off was below zero
-#endif
-}
-
 #if defined(__AVX512F__)
 typedef float F16 __attribute__((vector_size(64)));
 typedef int32_t I16 __attribute__((vector_size(64)));
 
 RETICLE_INLINE F16 larger_of(F16 a, F16 b) { return (F16)_mm512_max_ps((__m512)a, (__m512)b); }
 RETICLE_INLINE F16 smaller_of(F16 a, F16 b) { return (F16)_mm512_min_ps((__m512)a, (__m512)b); }
-RETICLE_INLINE F16 floor_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 #endif
 
 RETICLE_INLINE bool any(I8 mask) {
@@ -229,6 +233,14 @@ RETICLE_INLINE bool any(I8 mask) {
 #else
   const L4 halves = (L4)mask;
   return (halves[0] | halves[1] | halves[2] | halves[3]) != 0;
+#endif
+}
+
+RETICLE_INLINE bool any(I4 mask) {
+#if defined(__AVX__)
+  return !_mm_testz_si128((__m128i)mask, (__m128i)mask);
+#else
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
 #endif
 }
 

@@ -8,9 +8,6 @@ namespace reticle {
 namespace {
 
 template <class V>
-using Whole = decltype(V{} < V{});  // as many integers
-
-template <class V>
 struct Cells {
   Whole<V> cell;
   V fraction;

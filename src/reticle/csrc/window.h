@@ -3,34 +3,10 @@
 // What lies outside is folded into the weights: a pixel that padding reads twice has the sum, one that is not there has none. So no kernel
 // knows a padding. Points whose pixels are no neighbours (wrapped around an edge) are "hard": they are left to the careful way of axis.h.
 #pragma once
-#include "place.h"
+#include "edges.h"
 
 namespace reticle {
 namespace {
-
-// What of a window is wanted: the weights always.
-struct Wanted {
-  bool slopes, missing;
-};
-
-template <class A>
-struct Window {
-  alignas(64) int32_t first[SEGMENT];
-  alignas(64) A weight[4][SEGMENT];
-  alignas(64) A slope[4][SEGMENT];
-  // of the taps that are outside
-  alignas(64) A missing[SEGMENT];
-  alignas(64) A missing_slope[SEGMENT];
-};
-
-template <class A>
-RETICLE_INLINE A smaller(A a, A b) {
-  return a < b ? a : b;
-}
-template <class A>
-RETICLE_INLINE A larger(A a, A b) {
-  return a > b ? a : b;
-}
 
 template <int S, Mode mode, class A>
 RETICLE_INLINE void all_inside(const Place<A>& place, int count, Wanted wanted, Window<A>& w) {
@@ -83,32 +59,6 @@ RETICLE_INLINE void nearest_at_edges(int32_t last, bool border, const Place<A>& 
   }
 }
 
-// Any mode and padding, one point. False: its pixels fit no window.
-template <class A>
-bool merge(const Call& c, const Axis& axis, const Place<A>& place, int p, int width, Window<A>& w) {
-  Taps<A> t = taps(c, axis, place.cell[p], place.fraction[p], place.any_lost && place.lost[p]);
-  int32_t lowest = -1, highest = -1;
-  for (int k = 0; k < t.count; k++) {
-    int32_t pixel = t.pixel[k];
-    if (pixel >= 0 && (lowest < 0 || pixel < lowest)) lowest = pixel;
-    highest = std::max(highest, pixel);
-  }
-  const int32_t last = int32_t(axis.size - width);
-  if (lowest < 0) lowest = place.cell[p];
-  const int32_t first = std::min(std::max(lowest, 0), last);
-  w.first[p] = first;
-  for (int k = 0; k < width; k++) w.weight[k][p] = w.slope[k][p] = 0;
-  w.missing[p] = w.missing_slope[p] = 0;
-  if (highest >= first + width) return false;
-  for (int k = 0; k < t.count; k++) {
-    A& weight = t.pixel[k] < 0 ? w.missing[p] : w.weight[t.pixel[k] - first][p];
-    A& slope = t.pixel[k] < 0 ? w.missing_slope[p] : w.slope[t.pixel[k] - first][p];
-    weight += t.weight[k], slope += t.slope[k];
-  }
-  if (highest < 0) w.missing[p] = 1, w.missing_slope[p] = 0;  // not only nearly
-  return true;
-}
-
 template <int S, class A>
 void make_window(const Call& c, const Axis& axis, const Place<A>& place, int count, Wanted wanted, Window<A>& w, bool& edge, bool& any_hard,
                  bool* hard) {
@@ -132,12 +82,7 @@ void make_window(const Call& c, const Axis& axis, const Place<A>& place, int cou
     }
   }
   if (inside) return;
-  const int width = std::min(S, size);
-  for (int p = 0; p < count; p++) {
-    const int32_t cell = place.cell[p];
-    const bool ordinary = cell >= back && cell - back + S <= size && !(place.any_lost && place.lost[p]);
-    if (!ordinary && !merge(c, axis, place, p, width, w)) hard[p] = any_hard = true;
-  }
+  merge_all<S>(c, axis, place, count, wanted, w, any_hard, hard);
 }
 
 }  // namespace
