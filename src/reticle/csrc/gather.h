@@ -139,21 +139,6 @@ RETICLE_INLINE void dot_anyhow(const P& plan, const Rows& rows, const Reading<P>
     }
 }
 
-// Four pixels in a row.
-template <class T, class P>
-RETICLE_INLINE void dot_fours(const P& plan, const Rows& rows, const Reading<P>& s, int p, const T* u, const T* g,
-                              Vec<typename P::A> (*dots)[4]) {
-  using A = typename P::A;
-  Four<A> totals[16] = {};
-  for (int64_t k = 0; k < plan.c.channels; k++) {
-    const A gradient = widen(g[k * plan.c.output.stride[1]]);
-    const T* first = u + k * plan.c.input.stride[1] + s.offset[p];
-    for (int r = 0; r < rows.count; r++) totals[r] += load_four(first + rows.offset[r]) * gradient;
-  }
-  for (int r = 0; r < rows.count; r++)
-    for (int t = 0; t < 4; t++) dots[r][t] = Vec<A>{totals[r][t]};
-}
-
 template <int R, class P>
 RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p,
                             const Vec<typename P::A> (*dots)[4], Slopes<typename P::A>& slopes) {
@@ -202,6 +187,38 @@ RETICLE_APART void gather_along_channels(const P& plan, const Rows& rows, const 
   }
 }
 
+// Four pixels in a row, R rows of them. Of four points the sums over rows are turned over for those along a row.
+template <int R, class T, class P>
+RETICLE_APART void gather_fours(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
+                                Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
+  constexpr int D = R == 4 ? 2 : 3, S = P::S;
+  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
+  for (int p = 0; p < s.count; p += 4) {
+    Four<A> sums[3][4] = {};  // along z, y, x of four points, pixel by pixel of a row
+    for (int q = 0; q < 4 && p + q < s.count; q++) {
+      Four<A> totals[R] = {};
+      for (int64_t k = 0; k < plan.c.channels; k++) {
+        const A gradient = widen(g[k * out[1] + (p + q) * out[4]]);
+        const T* first = u + k * in[1] + reading.offset[p + q];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) totals[r] += load_four(first + rows.offset[r]) * gradient;
+      }
+      for (int r = 0; r < R; r++) {
+        for (int a = 3 - D; a < 2; a++) sums[a][q] += totals[r] * row_slope(plan, s, a, r / S, r % S, p + q);
+        sums[2][q] += totals[r] * reading.row_weight[r][p + q];
+      }
+    }
+    for (int a = 3 - D; a < 3; a++) {
+      const auto& along = a == 2 ? s.window[2].slope : s.window[2].weight;
+      transpose(sums[a]);
+      Four<A> total = {};
+      for (int t = 0; t < 4; t++) total += sums[a][t] * load_four(along[t] + p);
+      store_four(total, slopes.axis[a] + p);
+    }
+  }
+}
+
 // The same in any layout.
 template <class T, class P>
 RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
@@ -215,12 +232,14 @@ RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<
     }
     return gather_along_channels<0>(plan, rows, s, reading, u, g, next, slopes);
   }
+  if constexpr (P::S == 4) {
+    const bool whole = in[4] == 1 && plan.width[2] == 4;
+    if (whole && rows.count == 4 && plan.c.ndim == 2) return gather_fours<4>(plan, rows, s, reading, u, g, slopes);
+    if (whole && rows.count == 16) return gather_fours<16>(plan, rows, s, reading, u, g, slopes);
+  }
   for (int p = 0; p < s.count; p++) {
     Vec<typename P::A> dots[16][4];
-    if (P::S == 4 && in[4] == 1 && plan.width[2] == 4)
-      dot_fours(plan, rows, reading, p, u, g + p * out[4], dots);
-    else
-      dot_anyhow(plan, rows, reading, p, u, g + p * out[4], dots);
+    dot_anyhow(plan, rows, reading, p, u, g + p * out[4], dots);
     combine<0>(plan, rows, s, reading, p, dots, slopes);
   }
 }
