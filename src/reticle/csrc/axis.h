@@ -11,6 +11,11 @@ namespace {
 inline int support_of(Mode mode) { return mode == NEAREST ? 1 : mode == BILINEAR ? 2 : 4; }
 inline bool fills(Padding padding) { return padding == ZEROS || padding == CONSTANT; }
 inline bool repeats(Padding padding) { return padding == REFLECTION || padding == WRAP; }
+// But for WRAP, whose pixels may be no neighbours.
+inline Outside outside_of(const Call& c) {
+  if (c.padding == REFLECTION) return c.align_corners ? MIRRORED_AT_CENTRE : MIRRORED_AT_EDGE;
+  return c.padding == BORDER ? NEAREST_PIXEL : NOTHING;
+}
 
 // Weights phi and slopes phi' of the taps, `f` = the point's distance from the tap at or left of it, in [0, 1].
 template <Mode mode, class A>

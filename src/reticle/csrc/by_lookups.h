@@ -20,7 +20,7 @@ template <class P>
 bool is_lookup(const P& plan, const Matrix& m) {
   const Call& c = plan.c;
   if (c.lookups == nullptr || c.where_is_double || c.ndim != 2 || !is_common(plan, c.input.stride)) return false;
-  return (!c.is_matrix || (m.tame && m.divides)) && c.input.stride[4] == 1 && c.output.stride[4] == 1;
+  return (!c.is_matrix || (m.tame && m.divides && !repeats(c.padding))) && c.input.stride[4] == 1 && c.output.stride[4] == 1;
 }
 
 // The points of a block, where they do not stand in memory as x and y side by side.

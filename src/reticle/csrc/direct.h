@@ -36,7 +36,7 @@ template <class From>
 struct Finder {
   From from[3];  // of the axes y and x, the last two
   int32_t last_y, last_x, down;
-  bool border;
+  Outside outside;
 
   template <int S>
   RETICLE_INLINE void find(int p, Seen& seen, Eight<S>& e) const {
@@ -45,7 +45,7 @@ struct Finder {
     if (all(inside)) {
       e.y = tents_inside<S>(y), e.x = tents_inside<S>(x);
     } else {
-      e.y = tents_at_edges<S>(y, last_y, border), e.x = tents_at_edges<S>(x, last_x, border);
+      e.y = tents_at_edges<S>(y, last_y, outside), e.x = tents_at_edges<S>(x, last_x, outside);
       seen.edge |= ~inside;
     }
     const I8 offset = e.y.first * down + e.x.first;
@@ -55,18 +55,18 @@ struct Finder {
 
 // Where the rows of a block lie, by a matrix: as by_matrix() in quick.h, of which most is the same for all of them.
 struct RowsByMatrix {
-  using From = Walk;
+  using From = Walk<float>;
   double start[3], step[3];
 
   template <class P>
-  RowsByMatrix(const P& plan, const Matrix& m, int64_t, int64_t j, Walk* walk) {
+  RowsByMatrix(const P& plan, const Matrix& m, int64_t, int64_t j, Walk<float>* walk) {
     for (int a = 1; a < 3; a++) {
       start[a] = m.pixels.origin[a] + m.pixels.step[a][2] * double(j) + (P::S == 1 ? 0.5 : 0);
       step[a] = m.pixels.step[a][1];
       walk[a].by = float(m.pixels.step[a][2]);
     }
   }
-  RETICLE_INLINE void place(int64_t i, Walk* walk) const {
+  RETICLE_INLINE void place(int64_t i, Walk<float>* walk) const {
     for (int a = 1; a < 3; a++) {
       const double at = clamp(start[a] + step[a] * double(i), -BEYOND, BEYOND), whole = std::floor(at);
       walk[a].from = float(at - whole), walk[a].first = int32_t(whole);
@@ -77,7 +77,7 @@ struct RowsByMatrix {
 
 // By a grid whose x and y stand side by side.
 struct RowsOfGrid {
-  using From = FromNorm<true>;
+  using From = FromNorm<float, true>;
   const float* first;
   int64_t down;
 
@@ -153,7 +153,7 @@ Patch patch_of(const P& plan, int64_t b, const Start& start) {
   s.to = (T*)c.output.data + b * out[0] + start.i * out[3] + start.j, s.plane_to = out[1], s.down_to = out[3];
   s.channels = c.channels;
   s.rows = int32_t(std::min<int64_t>(BLOCK_ROWS, c.out[1] - start.i)), s.count = start.count;
-  s.border = c.padding == BORDER;
+  s.outside = outside_of(c);
   return s;
 }
 
@@ -164,7 +164,7 @@ template <class Where, class T, class Out, class P, class Act>
 RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Planes<T, Out> planes, Act& act) {
   constexpr int S = P::S;
   Finder<typename Where::From> finder = {
-      {}, int32_t(plan.in[1].size - S), int32_t(plan.in[2].size - S), int32_t(planes.down), plan.c.padding == BORDER};
+      {}, int32_t(plan.in[1].size - S), int32_t(plan.in[2].size - S), int32_t(planes.down), outside_of(plan.c)};
   const Where where(plan, m, b, s.j, finder.from);
   Ahead ahead;
   const bool large = planes.down * plan.c.size[1] * int64_t(sizeof(T)) > NEAR_BYTES, more = !large && b + 1 < plan.c.batch;
@@ -219,7 +219,7 @@ bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   const Call& c = plan.c;
   const bool few = c.channels == 1 || c.channels == 3 || (sizeof(T) == sizeof(float) && (c.channels == 2 || c.channels == 4));
   if (c.ndim != 2 || !few || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride)) return false;
-  if (c.is_matrix && !by_matrix_too<T, P>()) return false;
+  if (c.is_matrix && (repeats(c.padding) || !by_matrix_too<T, P>())) return false;
   if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
   const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // eight points are read from the grid at a time
   return !c.where_is_double && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= 8;

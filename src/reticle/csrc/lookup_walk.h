@@ -33,17 +33,17 @@ struct Points {
 };
 
 struct Finder {
-  NormLine x, y;
+  NormLine<float> x, y;
   int32_t last_x, last_y, down;
-  bool border;
+  Outside outside;
 
   explicit Finder(const Lookup& s)
-      : x(s.half_x, s.middle_x, s.width),
-        y(s.half_y, s.middle_y, s.height),
+      : x(s.half_x, s.middle_x, s.width, s.outside),
+        y(s.half_y, s.middle_y, s.height, s.outside),
         last_x(int32_t(s.width - 2)),
         last_y(int32_t(s.height - 2)),
         down(int32_t(s.down)),
-        border(s.border) {
+        outside(s.outside) {
     x.count_from(s.first_x), y.count_from(s.first_y);
   }
 };
@@ -79,7 +79,7 @@ RETICLE_INLINE void find(const Finder& f, const float* from, int count, S& s) {
   if (__builtin_expect(!s.edge, 1))
     x = tents_inside<2>(cell_x), y = tents_inside<2>(cell_y);
   else
-    x = tents_at_edges<2>(cell_x, f.last_x, f.border), y = tents_at_edges<2>(cell_y, f.last_y, f.border);
+    x = tents_at_edges<2>(cell_x, f.last_x, f.outside), y = tents_at_edges<2>(cell_y, f.last_y, f.outside);
   s.offset = y.first * f.down + x.first;
   for (int k = 0; k < 2; k++) s.column_weight[k] = x.weight[k], s.row_weight[k] = y.weight[k];
   keep(x, y, s);

@@ -12,14 +12,21 @@ struct Norms {
   alignas(64) X w[SEGMENT];  // what a projective matrix divides by
 };
 
-// The same place of the image for each, at most half a period from the middle; as axis.fold().
-template <class X>
-RETICLE_INLINE Vec<X> fold(const Axis& axis, Vec<X> norm) {
-  if (axis.half == 0) return Vec<X>{};
-  const X whole = X(double(axis.period) / axis.half);
-  if (whole != 4 && whole != 2) return each_lane(norm, [&](X x) { return X(axis.fold(x)); });
-  const Vec<X> wide = norm - whole * trunc_of(norm / whole);  // exact, by powers of two
-  return wide - whole * nearest_of(wide / whole);
+// By whole periods to at most half a period from 0. Exact, by powers of two.
+template <int period, class V>
+RETICLE_INLINE V fold_by(V norm) {
+  const V rest = norm - period * trunc_of(norm / period);
+  return rest - period * nearest_of(rest / period);
+}
+
+// As axis.fold().
+template <class V>
+RETICLE_INLINE V fold(const Axis& axis, V norm) {
+  if (axis.half == 0) return V{};
+  const double period = double(axis.period) / axis.half;
+  if (period == 4) return fold_by<4>(norm);
+  if (period == 2) return fold_by<2>(norm);
+  return each_lane(norm, [&](auto x) { return decltype(x)(axis.fold(x)); });
 }
 
 // Pixels from normalised coordinates, with the two roundings of everybody else.
@@ -40,7 +47,7 @@ RETICLE_APART void from_norms(const Call& c, const Axis& axis, const X* norm, in
     V x = known ? inside : low;
     if (repeats(c.padding)) {
       const auto outside = known & ((floor_of(x) < 0) | (floor_of(x) >= X(axis.size)));
-      if (any((I8)outside)) x = outside ? rounded_product(fold<X>(axis, v), half) + middle + up : x;
+      if (any((I8)outside)) x = outside ? rounded_product(fold(axis, v), half) + middle + up : x;
     }
     const V whole = floor_of(x);
     put(__builtin_convertvector(whole, Cell<X>), place.cell + p);

@@ -17,7 +17,7 @@ struct Patch {
   int64_t plane_to, down_to;
   int64_t channels;
   int32_t rows, count;  // of points, at least 1
-  bool border;          // what lies outside is the nearest pixel, else 0
+  Outside outside;
 };
 
 }  // namespace reticle

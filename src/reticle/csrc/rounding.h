@@ -1,6 +1,6 @@
 // How are vectors rounded to whole numbers? Down, towards zero, to the nearest.
 #pragma once
-#include "simd.h"
+#include "masks.h"
 
 namespace reticle {
 namespace {
@@ -37,6 +37,8 @@ RETICLE_INLINE V nearest_of(V v) {
 #endif
 
 #if defined(__AVX512F__)
+RETICLE_INLINE F16 trunc_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+RETICLE_INLINE F16 nearest_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 RETICLE_INLINE F16 floor_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 #endif
 

@@ -8,6 +8,9 @@ enum DType : int32_t { FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UINT8 };
 enum Mode : int32_t { NEAREST, BILINEAR, BICUBIC, BSPLINE3 };
 enum Padding : int32_t { ZEROS, CONSTANT, BORDER, REFLECTION, WRAP };
 
+// What stands for the pixels outside an image, for kernels that ask no more.
+enum Outside : int32_t { NOTHING, NEAREST_PIXEL, MIRRORED_AT_EDGE, MIRRORED_AT_CENTRE };
+
 // A tensor (B, C, Z, Y, X); strides in elements, 0 along a broadcast axis. Signals and images have sizes of 1 in front.
 struct Tensor5 {
   void* data;

@@ -39,6 +39,8 @@ template <class A>
 using Four = typename VecOf<A>::four;
 
 template <class V>
+using Scalar = std::decay_t<decltype(V{}[0])>;
+template <class V>
 using Whole = decltype(V{} < V{});  // as many integers of the same size: masks, too
 
 template <class A, int lanes>
@@ -63,6 +65,19 @@ template <class V, class A>
 RETICLE_INLINE V all_of(A x) {
   return x - V{};
 }
+
+template <class V>
+RETICLE_INLINE V count_up() {
+  V v = {};
+  for (unsigned k = 0; k < sizeof(V) / sizeof(v[0]); k++) v[k] = Scalar<V>(k);
+  return v;
+}
+
+// Every other one of the lanes of both.
+RETICLE_INLINE F8 evens_of(F8 a, F8 b) { return pick<0, 2, 4, 6, 8, 10, 12, 14>(a, b); }
+RETICLE_INLINE F8 odds_of(F8 a, F8 b) { return pick<1, 3, 5, 7, 9, 11, 13, 15>(a, b); }
+RETICLE_INLINE D4 evens_of(D4 a, D4 b) { return pick<0, 2, 4, 6>(a, b); }
+RETICLE_INLINE D4 odds_of(D4 a, D4 b) { return pick<1, 3, 5, 7>(a, b); }
 
 // The second where one is not a number.
 template <class V>
@@ -226,31 +241,6 @@ typedef int32_t I16 __attribute__((vector_size(64)));
 RETICLE_INLINE F16 larger_of(F16 a, F16 b) { return (F16)_mm512_max_ps((__m512)a, (__m512)b); }
 RETICLE_INLINE F16 smaller_of(F16 a, F16 b) { return (F16)_mm512_min_ps((__m512)a, (__m512)b); }
 #endif
-
-RETICLE_INLINE bool any(I8 mask) {
-#if defined(__AVX__)
-  return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
-#else
-  const L4 halves = (L4)mask;
-  return (halves[0] | halves[1] | halves[2] | halves[3]) != 0;
-#endif
-}
-
-RETICLE_INLINE bool any(I4 mask) {
-#if defined(__AVX__)
-  return !_mm_testz_si128((__m128i)mask, (__m128i)mask);
-#else
-  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
-#endif
-}
-
-RETICLE_INLINE bool all(I8 mask) {
-#if defined(__AVX__)
-  return _mm256_testc_si256((__m256i)mask, _mm256_set1_epi32(-1));
-#else
-  return !any(~mask);
-#endif
-}
 
 RETICLE_INLINE void widen_to(I8 v, int64_t* to) {
   const I4 low = {v[0], v[1], v[2], v[3]}, high = {v[4], v[5], v[6], v[7]};

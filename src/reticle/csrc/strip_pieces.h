@@ -52,7 +52,7 @@ struct Pieces {
   RETICLE_INLINE Points free(int i, int n) const { return {step_x + x[i][n], step_y + y[i][n]}; }
   RETICLE_INLINE Points at(const Strip& s, int i, int n) const {
     const Points p = free(i, n);
-    if (!s.border) return p;
+    if (s.outside == NOTHING) return p;
     return {within(p.x, left[i][n], s.width), within(p.y, above[i][n], s.height)};
   }
 

@@ -58,7 +58,7 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
     along_y += pixel * Lanes::where_equal(row, zero, -one, Lanes::where_equal(row, -one, one, zero));
   }
   along_y *= columns.weight;
-  if (!s.border) return;
+  if (s.outside == NOTHING) return;
   // the nearest pixel does not change with the place outside
   const auto within = [&](V at, float before, int32_t end, V v) {
     return v * (at >= -before ? (at < float(end) - before ? one : zero) : zero);  // a product, so that NaN stays

@@ -1,49 +1,89 @@
 // Where do many points at a time lie along an axis, and what are the windows there? Bilinear and nearest, in single precision, for padding
 // that does not repeat. V: a vector of float, of whatever length.
 #pragma once
-#include "place.h"
+#include "norms.h"
 #include "some.h"
 
 namespace reticle {
 namespace {
 
+// Numbers of pixels. Doubles stand for themselves: AVX2 makes no integers of their size from them.
+template <class V>
+struct NumbersOf {
+  using type = Whole<V>;
+  using one = int32_t;
+};
+template <>
+struct NumbersOf<D4> {
+  using type = D4;
+  using one = double;
+};
+template <class V>
+using Numbers = typename NumbersOf<V>::type;
+template <class V>
+using Number = typename NumbersOf<V>::one;
+
 template <class V>
 struct Cells {
-  Whole<V> cell;
+  Numbers<V> cell;
   V fraction;
 };
 
 template <class V>
-RETICLE_INLINE Cells<V> cells_of(V position, int32_t first) {
+RETICLE_INLINE Cells<V> cells_of(V position, Number<V> first) {
   const V whole = floor_of(position);
-  return {__builtin_convertvector(whole, Whole<V>) + first, smaller_of(position - whole, all_of<V>(below_one(1.f)))};
+  return {__builtin_convertvector(whole, Numbers<V>) + first, smaller_of(position - whole, all_of<V>(below_one(Scalar<V>(1))))};
 }
 
 // The windows of a vector of points along one axis.
 template <int S, class V>
 struct Tents {
-  Whole<V> first;
+  Numbers<V> first;
   V weight[S], slope[S];
 };
 
 template <int S, class V>
 RETICLE_INLINE Tents<S, V> tents_inside(const Cells<V>& at) {
   if constexpr (S == 1)
-    return {at.cell, {all_of<V>(1.f)}, {V{}}};
+    return {at.cell, {V{} + 1}, {V{}}};
   else
-    return {at.cell, {1 - at.fraction, at.fraction}, {all_of<V>(-1.f), all_of<V>(1.f)}};
+    return {at.cell, {1 - at.fraction, at.fraction}, {V{} - 1, V{} + 1}};
 }
 
-// As nearest_at_edges and bilinear_at_edges.
+// Each tap's pixel by itself, of points no further outside than the image is wide; as merge_lanes().
 template <int S, class V>
-RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, int32_t last, bool border) {
-  using I = Whole<V>;
+RETICLE_INLINE Tents<S, V> tents_mirrored(const Cells<V>& at, Number<V> last, Outside outside) {
+  using I = Numbers<V>;
+  const Number<V> edge = outside == MIRRORED_AT_EDGE, twice = 2 * (last + S - 1) + edge;
+  const I zero = {}, most = zero + (last + (S - 1));
+  const auto mirrored = [&](I i) {
+    const I at = i < 0 ? -edge - i : i > most ? twice - i : i;
+    return at > 0 ? (at < most ? at : most) : zero;  // points that are nowhere are read, too, before that is seen
+  };
+  const I left = mirrored(at.cell);
+  if constexpr (S == 1) return {left, {V{} + 1}, {V{}}};
+  const I right = mirrored(at.cell + 1), low = left < right ? left : right, first = low < last ? low : I{} + last;
+  Tents<S, V> t = {first, {}, {}};
+  for (int k = 0; k < S; k++) {
+    const auto by_left = (Whole<V>)(left == first + Number<V>(k)), by_right = (Whole<V>)(right == first + Number<V>(k));
+    t.weight[k] = (by_left ? 1 - at.fraction : V{}) + (by_right ? at.fraction : V{});
+    t.slope[k] = (by_left ? V{} - 1 : V{}) + (by_right ? V{} + 1 : V{});
+  }
+  return t;
+}
+
+// As nearest_at_edges and bilinear_at_edges; `last`: the last pixel that a window begins at.
+template <int S, class V>
+RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Outside outside) {
+  if (outside > NEAREST_PIXEL) return tents_mirrored<S>(at, last, outside);
+  using I = Numbers<V>;
+  const bool border = outside == NEAREST_PIXEL;
   Tents<S, V> t;
   t.first = at.cell > 0 ? at.cell : I{};
   t.first = t.first < last ? t.first : I{} + last;
   const V zero = {}, one = zero + 1;
   if constexpr (S == 1) {
-    t.weight[0] = border ? one : (t.first == at.cell ? one : zero);
+    t.weight[0] = border ? one : ((Whole<V>)(t.first == at.cell) ? one : zero);
     t.slope[0] = zero;
   } else {
     const V d = __builtin_convertvector(at.cell - t.first, V) + at.fraction, none = border ? zero : one;
@@ -61,20 +101,22 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, int32_t last, bool
   return t;
 }
 
-// From normalised coordinates to pixels, as in from_norms(); counted from pixel `first`.
+// From normalised coordinates to pixels, as in from_norms(); counted from pixel `first`. X: a number of V.
+template <class X>
 struct NormLine {
   double end;  // from there on all points are alike, as they are before -8
-  float half, middle, low, high;
+  X half, middle, low, high;
+  Outside outside;
   bool nearest;
   int32_t first;
 
   NormLine() = default;
-  NormLine(double half, double middle, int64_t size, bool nearest = false)
-      : end(std::min<double>(double(size), BEYOND) + 8), half(float(half)), middle(float(middle)), nearest(nearest) {
+  NormLine(double half, double middle, int64_t size, Outside outside, bool nearest = false)
+      : end(std::min<double>(double(size), BEYOND) + 8), half(X(half)), middle(X(middle)), outside(outside), nearest(nearest) {
     count_from(0);
   }
 
-  void count_from(int32_t pixel) { first = pixel, low = float(-8.0 - pixel), high = float(end - pixel); }
+  void count_from(int32_t pixel) { first = pixel, low = X(-8.0 - pixel), high = X(end - pixel); }
   template <class V>
   RETICLE_INLINE V pixels(V norm) const {
     return rounded_product(norm, all_of<V>(half)) + middle;
@@ -84,8 +126,12 @@ struct NormLine {
   RETICLE_INLINE Cells<V> cells(V norm, V& check) const {
     const V x = pixels(norm);
     check += x * 0;
-    const V inside = smaller_of(larger_of(x, all_of<V>(low)), all_of<V>(high));
-    return cells_of(nearest ? inside + 0.5f : inside, first);
+    V inside = smaller_of(larger_of(x, all_of<V>(low)), all_of<V>(high));
+    if (outside > NEAREST_PIXEL) {
+      const auto far = (norm * norm > 1) & (norm - norm == 0);
+      if (any(far)) inside = far ? pixels(fold_by<4>(norm)) : inside;
+    }
+    return cells_of(nearest ? inside + X(0.5) : inside, Number<V>(first));
   }
 };
 
