@@ -22,6 +22,11 @@ struct Eight {
   Tents<S, F8> y, x;
   alignas(32) int32_t offset[8];
 };
+template <>
+struct Eight<1> {
+  I8 there;  // not outside, where nothing is
+  alignas(32) int32_t offset[8];
+};
 
 // What is seen of the points of a row on the way.
 struct Seen {
@@ -38,18 +43,23 @@ struct Finder {
   int32_t last_y, last_x, down;
   Outside outside;
 
-  template <int S>
-  RETICLE_INLINE void find(int p, Seen& seen, Eight<S>& e) const {
+  RETICLE_INLINE void find(int p, Seen& seen, Eight<2>& e) const {
     const Cells<F8> y = from[1].at(1, p, seen.unknown), x = from[2].at(2, p, seen.unknown);
     const I8 inside = ((U8)y.cell <= uint32_t(last_y)) & ((U8)x.cell <= uint32_t(last_x));
     if (all(inside)) {
-      e.y = tents_inside<S>(y), e.x = tents_inside<S>(x);
+      e.y = tents_inside<2>(y), e.x = tents_inside<2>(x);
     } else {
-      e.y = tents_at_edges<S>(y, last_y, outside), e.x = tents_at_edges<S>(x, last_x, outside);
+      e.y = tents_at_edges<2>(y, last_y, outside), e.x = tents_at_edges<2>(x, last_x, outside);
       seen.edge |= ~inside;
     }
-    const I8 offset = e.y.first * down + e.x.first;
-    std::memcpy(e.offset, &offset, sizeof offset);
+    put(e.y.first * down + e.x.first, e.offset);
+  }
+  RETICLE_INLINE void find(int p, Seen& seen, Eight<1>& e) const {
+    const I8 y = from[1].at(1, p, seen.unknown).cell, x = from[2].at(2, p, seen.unknown).cell;
+    const I8 row = nearest_pixel(y, last_y, outside), column = nearest_pixel(x, last_x, outside);
+    e.there = (outside != NOTHING) | ((row == y) & (column == x));
+    seen.edge |= ~e.there;
+    put(row * down + column, e.offset);
   }
 };
 

@@ -69,9 +69,10 @@ RETICLE_INLINE void fours(const Rows& rows, const Reading<P>& s, int p, const T*
 
 template <class T, class P>
 RETICLE_INLINE void singles(const Reading<P>& s, const T* u, T* v) {
-  for (int p = 0; p < s.count; p++) {
-    const T pixel = u[s.offset[p]];
-    v[p] = s.edge && s.row_weight[0][p] * s.column_weight[0][p] == 0 ? T{} : pixel;
+  for (int p = 0; p < s.count; p += VecOf<typename P::A>::lanes) {
+    Pixels<T> pixels = pixels_at(u, s.offset + p);
+    if (s.edge) pixels = only<T>(load(s.row_weight[0] + p) * load(s.column_weight[0] + p) != 0, pixels);
+    put_some(pixels, v + p, s.count - p);
   }
 }
 

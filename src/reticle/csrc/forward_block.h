@@ -28,14 +28,9 @@ struct Sums {
   }
   // Nearest: pixels as they are, and nothing of those outside.
   RETICLE_INLINE void eight(const Planes<T, T>& planes, const Eight<1>& e, int p, int count, Seen&) {
-    const F8 weight = e.y.weight[0] * e.x.weight[0];
-    const bool some = any(weight == 0);
     for (int k = 0; k < planes.count; k++) {
-      const T* from = planes.from + k * planes.next;
-      T* to = planes.to + k * planes.next_to + p;
-      for (int q = 0; q < count; q++) to[q] = from[e.offset[q]];
-      for (int q = 0; q < count && some; q++)
-        if (weight[q] == 0) to[q] = T{};
+      const Pixels<T> pixels = pixels_at(planes.from + k * planes.next, e.offset);
+      put_some(only<T>(e.there, pixels), planes.to + k * planes.next_to + p, count);
     }
   }
 };

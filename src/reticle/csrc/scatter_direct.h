@@ -14,6 +14,28 @@ struct AddsOfRows {
   int next = 0;  // point of the row
 
   RETICLE_INLINE void row(int, const Direct&) { next = 0; }
+  // Nearest: nothing of what is outside.
+  RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<1>& e, int p, int count, Seen&) {
+    const int first = next - p;
+    next = p + count;
+    const auto gradient = [&](int k) {
+      const F8 g = load_some(planes.to + k * planes.next_to + p, count);
+      return e.there ? g : F8{};
+    };
+    if constexpr (K == 1) {
+      alignas(32) float value[8];
+      store(gradient(0), value);
+      for (int q = first; q < count; q++) sums[e.offset[q]] += value[q];
+    } else {
+      F8 r[8] = {};
+      for (int k = 0; k < K; k++) r[k] = gradient(k);
+      transpose(r);
+      for (int q = first; q < count; q++) {
+        float* to = sums + 4 * int64_t(e.offset[q]);
+        put(read<F4>(to) + read<F4>(&r[q]), to);
+      }
+    }
+  }
   RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<2>& e, int p, int count, Seen&) {
     const int first = next - p;
     next = p + count;
@@ -101,14 +123,17 @@ bool is_somewhere(const P& plan, int64_t b, const Start& s) {
 // One block of a tile that is the whole image. False: not such a case.
 template <class T, class P>
 bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
-  if constexpr (P::S == 2 && has_direct<T, P>()) {
-    if (tiling.cut || !tiling.paired || !is_direct<T>(plan, m, block) || !at_row(plan, block, 0, s)) return false;
+  if constexpr (has_direct<T, P>()) {
+    if (tiling.cut || tiling.paired != (P::S == 2) || !is_direct<T>(plan, m, block) || !at_row(plan, block, 0, s)) return false;
     const Start start = {s.i, s.j, s.count};
-    if (!is_finite<T>(plan, b, start)) return false;  // must not meet a weight of 0 that is not its own
-    if (!plan.c.is_matrix && (plan.c.channels > 1 || !is_somewhere(plan, b, start))) return false;  // several gain nothing
+    if (P::S == 2 && !is_finite<T>(plan, b, start)) return false;  // must not meet a weight of 0 that is not its own
+    if (!plan.c.is_matrix && ((P::S == 2 && plan.c.channels > 1) || !is_somewhere(plan, b, start))) return false;  // several gain nothing
     touch(plan, tiling, plan.c.is_matrix ? box_of(plan, m, start) : everywhere(plan), tile);
-    if (!plan.c.is_matrix)
-      add_rows<1, RowsOfGrid, T>(plan, tiling, m, b, start, tile.sums);
+    const auto add = [&](auto k) { add_rows<k.value, RowsOfGrid, T>(plan, tiling, m, b, start, tile.sums); };
+    if (!plan.c.is_matrix && P::S == 2)
+      add(std::integral_constant<int, 1>());
+    else if (!plan.c.is_matrix)
+      with_channels<T>(plan.c.channels, add);
     else if constexpr (by_matrix_too<T, P>())
       with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix, T>(plan, tiling, m, b, start, tile.sums); });
     return true;

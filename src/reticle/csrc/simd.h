@@ -165,6 +165,14 @@ RETICLE_INLINE D4 four_pieces(const void* a, const void* b, const void* c, const
 #endif
 }
 
+RETICLE_INLINE D4 two_pairs(const double* a, const double* b) {
+#if defined(__AVX__)
+  return (D4)_mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(a)), _mm_loadu_pd(b), 1);
+#else
+  return D4{a[0], a[1], b[0], b[1]};
+#endif
+}
+
 template <class O>
 RETICLE_INLINE void load_pairs(const float* p, const O* o, F8& left, F8& right) {
   // in this order the shuffles, which do not cross the middle, leave the points in theirs
@@ -174,8 +182,9 @@ RETICLE_INLINE void load_pairs(const float* p, const O* o, F8& left, F8& right) 
 }
 template <class O>
 RETICLE_INLINE void load_pairs(const double* p, const O* o, D4& left, D4& right) {
-  left = D4{p[o[0]], p[o[1]], p[o[2]], p[o[3]]};
-  right = D4{p[o[0] + 1], p[o[1] + 1], p[o[2] + 1], p[o[3] + 1]};
+  const D4 a = two_pairs(p + o[0], p + o[2]), b = two_pairs(p + o[1], p + o[3]);
+  left = pick<0, 4, 2, 6>(a, b);
+  right = pick<1, 5, 3, 7>(a, b);
 }
 template <class T, class O>
 RETICLE_INLINE U8 load_words(const T* p, const O* o) {

@@ -1,6 +1,6 @@
 // How are fewer numbers than a vector has read and written? What lies behind them is neither.
 #pragma once
-#include "finite.h"
+#include "pixels.h"
 
 namespace reticle {
 namespace {
@@ -66,14 +66,11 @@ RETICLE_INLINE void move_piece(const char*& from, char*& to, int bytes) {
   }
 }
 
-// `n` at least 1.
-template <class T>
-RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
-  constexpr int lanes = VecOf<Wide<T>>::lanes;
-  if (n >= lanes) return store(v, p);
-  T all[lanes];
-  store(v, all);
-  const char* from = (const char*)all;
+// The first `n` of as many numbers as V holds, `n` at least 1.
+template <class V, class T>
+RETICLE_INLINE void put_some(V all, T* p, int n) {
+  if (n >= int(sizeof(V) / sizeof(T))) return put(all, p);
+  const char* from = (const char*)&all;
   char* to = (char*)p;
   const int bytes = n * int(sizeof(T));
   move_piece<16, sizeof all>(from, to, bytes);
@@ -81,6 +78,14 @@ RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
   move_piece<4, sizeof all>(from, to, bytes);
   move_piece<2, sizeof all>(from, to, bytes);
   move_piece<1, sizeof all>(from, to, bytes);
+}
+template <class T>
+RETICLE_INLINE void store_some(Vec<Wide<T>> v, T* p, int n) {
+  constexpr int lanes = VecOf<Wide<T>>::lanes;
+  if (n >= lanes) return store(v, p);
+  T all[lanes];
+  store(v, all);
+  put_some(read<typename VectorOf<BitsOf<T>, lanes>::type>(all), p, n);
 }
 
 }  // namespace

@@ -50,19 +50,26 @@ RETICLE_INLINE Tents<S, V> tents_inside(const Cells<V>& at) {
     return {at.cell, {1 - at.fraction, at.fraction}, {V{} - 1, V{} + 1}};
 }
 
-// Each tap's pixel by itself, of points no further outside than the image is wide; as merge_lanes().
+// The pixel `i`, or the one that stands for it, of `last` + 1; mirrored ones no further outside than the image is wide.
+template <class I, class N>
+RETICLE_INLINE I nearest_pixel(I i, N last, Outside outside) {
+  const I zero = {}, most = zero + last;
+  if (outside > NEAREST_PIXEL) {
+    const N edge = outside == MIRRORED_AT_EDGE;
+    i = i < zero ? -edge - i : i > most ? 2 * last + edge - i : i;
+  }
+  i = i > zero ? i : zero;  // points that are nowhere are read, too, before that is seen
+  return i < most ? i : most;
+}
+
+// Each tap's pixel by itself; as merge_lanes().
 template <int S, class V>
 RETICLE_INLINE Tents<S, V> tents_mirrored(const Cells<V>& at, Number<V> last, Outside outside) {
   using I = Numbers<V>;
-  const Number<V> edge = outside == MIRRORED_AT_EDGE, twice = 2 * (last + S - 1) + edge;
-  const I zero = {}, most = zero + (last + (S - 1));
-  const auto mirrored = [&](I i) {
-    const I at = i < 0 ? -edge - i : i > most ? twice - i : i;
-    return at > 0 ? (at < most ? at : most) : zero;  // points that are nowhere are read, too, before that is seen
-  };
-  const I left = mirrored(at.cell);
+  const I left = nearest_pixel(at.cell, last + (S - 1), outside);
   if constexpr (S == 1) return {left, {V{} + 1}, {V{}}};
-  const I right = mirrored(at.cell + 1), low = left < right ? left : right, first = low < last ? low : I{} + last;
+  const I right = nearest_pixel(at.cell + 1, last + (S - 1), outside), low = left < right ? left : right,
+          first = low < last ? low : I{} + last;
   Tents<S, V> t = {first, {}, {}};
   for (int k = 0; k < S; k++) {
     const auto by_left = (Whole<V>)(left == first + Number<V>(k)), by_right = (Whole<V>)(right == first + Number<V>(k));
