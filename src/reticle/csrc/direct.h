@@ -57,7 +57,7 @@ struct Finder {
   RETICLE_INLINE void find(int p, Seen& seen, Eight<1>& e) const {
     const I8 y = from[1].at(1, p, seen.unknown).cell, x = from[2].at(2, p, seen.unknown).cell;
     const I8 row = nearest_pixel(y, last_y, outside), column = nearest_pixel(x, last_x, outside);
-    e.there = (outside != NOTHING) | ((row == y) & (column == x));
+    e.there = outside == NOTHING ? (row == y) & (column == x) : ~I8{};
     seen.edge |= ~e.there;
     put(row * down + column, e.offset);
   }
@@ -120,11 +120,11 @@ Planes<T, Out> planes_of(const P& plan, int64_t b) {
   return {int(c.channels), (const T*)c.input.data + b * in[0], in[1], in[3], (Out*)c.output.data + b * out[0], out[1], out[3]};
 }
 
-template <class T, class Out>
+template <int points = 8, class T, class Out>
 RETICLE_INLINE void fetch_ahead(const Planes<T, Out>& planes, const int32_t* offset, int64_t step, int p) {
   for (int k = 0; k < planes.count; k++) {
     const T* from = planes.from + planes.down + k * planes.next + step;
-    for (int q = 0; q < 8; q += 4) __builtin_prefetch(from + offset[q]);
+    for (int q = 0; q < points; q += 4) __builtin_prefetch(from + offset[q]);
     const Out* to = planes.to + k * planes.next_to + 2 * planes.down_to + p;
     if (std::is_const<Out>::value)
       __builtin_prefetch(to);
@@ -230,6 +230,7 @@ bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   const bool few = c.channels == 1 || c.channels == 3 || (sizeof(T) == sizeof(float) && (c.channels == 2 || c.channels == 4));
   if (c.ndim != 2 || !few || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride)) return false;
   if (c.is_matrix && (repeats(c.padding) || !by_matrix_too<T, P>())) return false;
+  if (!c.is_matrix && P::S == 1) return false;  // see nearest_given.h
   if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
   const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // eight points are read from the grid at a time
   return !c.where_is_double && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= 8;

@@ -3,6 +3,7 @@
 #include "by_lookups.h"
 #include "by_strips.h"
 #include "forward.h"
+#include "nearest_given.h"
 
 namespace reticle {
 namespace {
@@ -60,12 +61,14 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
       return true;
     }
   }
+  if constexpr (P::S == 1) {
+    if (is_nearest_given(plan, number)) return copy_nearest<T>(plan, b, start, done), true;
+  }
   if constexpr (has_direct<T, P>()) {
     if (!is_direct<T>(plan, m, number)) return false;
-    if (!plan.c.is_matrix)
-      sum_rows_of<RowsOfGrid, T>(plan, m, b, start, done);
-    else if constexpr (by_matrix_too<T, P>())
-      sum_rows_of<RowsByMatrix, T>(plan, m, b, start, done);
+    if constexpr (P::S == 2)
+      if (!plan.c.is_matrix) return sum_rows_of<RowsOfGrid, T>(plan, m, b, start, done), true;
+    if constexpr (by_matrix_too<T, P>()) sum_rows_of<RowsByMatrix, T>(plan, m, b, start, done);
     return true;
   }
   return false;
@@ -80,11 +83,14 @@ bool forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number,
   if (!sum_block<T>(plan, m, b, number, {s.i, s.j, s.count}, done)) return false;
   const T* u = (const T*)c.input.data + b * c.input.stride[0];
   T* v = (T*)c.output.data + b * c.output.stride[0];
-  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+  const int count = int(std::min<int64_t>(BLOCK_ROWS, c.out[1] - s.i));
+  for (int row = 0; row < count; row++) {
+    if (done[row].valid && !done[row].wants_more(c.padding)) continue;
+    at_row(plan, number, row, s);
     if (!done[row].valid) {
       read_block(plan, m, b, number, row, row + 1, s, block);
       forward_rows<T>(plan, m, b, number, row, rows, s, block);
-    } else if (done[row].wants_more(c.padding)) {
+    } else {
       find_places(plan, m, b, s);
       finish(plan, done[row].finite, s, u, v + s.i * c.output.stride[3] + s.j);
     }
@@ -113,7 +119,7 @@ template <class T, class P>
 void forward_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   if constexpr (has_strips<T, P>())
     if (forward_by_strips<T>(plan, m, b, number, rows, s, block)) return;
-  if constexpr (has_lookups<T, P>() || has_direct<T, P>())
+  if constexpr (P::S == 1 || has_lookups<T, P>() || has_direct<T, P>())
     if (forward_directly<T>(plan, m, b, number, rows, s, block)) return;
   // what is read once need not wait: it stays in the nearest cache; but several short rows are found together
   const int few = plan.c.out[2] <= SEGMENT / 4 ? int(std::min<int64_t>(SEGMENT / plan.c.out[2], BLOCK_ROWS)) : 1;

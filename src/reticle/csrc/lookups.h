@@ -31,6 +31,7 @@ struct Lookups {
   // image, by all rows of points but those whose bit is set.
   void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
   Extent (*extent)(DType, const Lookup&);
+  Looked (*nearest)(const Lookup&);  // forward, of float32
 };
 
 extern const Lookups avx512_lookups;

@@ -1,5 +1,6 @@
 #include <x86intrin.h>
 
+#include "lookup_nearest.h"
 #include "lookup_scatter.h"
 
 namespace reticle {
@@ -29,9 +30,14 @@ Extent extent_of(DType dtype, const Lookup& s) {
   return extent_lookup<BFloat16>(s);
 }
 
+Looked nearest_of(const Lookup& s) {
+  if (s.count < AT_ONCE) return s.outside > NEAREST_PIXEL ? nearest_lookup<true, false>(s) : nearest_lookup<false, false>(s);
+  return s.outside > NEAREST_PIXEL ? nearest_lookup<true, true>(s) : nearest_lookup<false, true>(s);
+}
+
 }  // namespace
 
-const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of};
+const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of};
 
 // Ticks of the clock, not cycles, but of that order. Where lookups are quick, eight of them take 5 to 15; where they are not, 50 and more.
 bool lookups_are_quick() {

@@ -1,6 +1,6 @@
 // For direct.h: what the points of a block add to the gradient of an image with few channels; see scatter.h.
 #pragma once
-#include "direct.h"
+#include "nearest_given.h"
 #include "scatter.h"
 
 namespace reticle {
@@ -16,22 +16,28 @@ struct AddsOfRows {
   RETICLE_INLINE void row(int, const Direct&) { next = 0; }
   // Nearest: nothing of what is outside.
   RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<1>& e, int p, int count, Seen&) {
+    add_nearest(planes, p, count, e.offset, e.there);
+  }
+  RETICLE_INLINE void points(const Planes<T, const T>& planes, int p, const int32_t* offset, I8 there) {
+    add_nearest(planes, p, 8, offset, there);
+  }
+  RETICLE_INLINE void add_nearest(const Planes<T, const T>& planes, int p, int count, const int32_t* offset, I8 there) {
     const int first = next - p;
     next = p + count;
     const auto gradient = [&](int k) {
       const F8 g = load_some(planes.to + k * planes.next_to + p, count);
-      return e.there ? g : F8{};
+      return there ? g : F8{};
     };
     if constexpr (K == 1) {
       alignas(32) float value[8];
       store(gradient(0), value);
-      for (int q = first; q < count; q++) sums[e.offset[q]] += value[q];
+      for (int q = first; q < count; q++) sums[offset[q]] += value[q];
     } else {
       F8 r[8] = {};
       for (int k = 0; k < K; k++) r[k] = gradient(k);
       transpose(r);
       for (int q = first; q < count; q++) {
-        float* to = sums + 4 * int64_t(e.offset[q]);
+        float* to = sums + 4 * int64_t(offset[q]);
         put(read<F4>(to) + read<F4>(&r[q]), to);
       }
     }
@@ -71,15 +77,26 @@ struct AddsOfRows {
   }
 };
 
-template <int K, class Where, class T, class P>
-RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, const Start& s, float* sums) {
+// No planes to fetch from: rows of the buffer, in pixels, are what the windows lie in.
+template <class T, class P>
+Planes<T, const T> planes_to_add(const P& plan, const Tiling<P>& tiling, int64_t b) {
   const Call& c = plan.c;
   const int64_t* out = c.output.stride;
+  return {0, nullptr, 0, tiling.stride[3] / tiling.channels, (const T*)c.output.data + b * out[0], out[1], out[3]};
+}
+
+template <int K, class Where, class T, class P>
+RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, const Start& s, float* sums) {
   AddsOfRows<K, T> act = {sums, tiling.stride[3], tiling.aside()};
-  // no planes to fetch from: rows of the buffer, in pixels, are what the windows lie in
-  const Planes<T, const T> planes = {0,      nullptr, 0, tiling.stride[3] / tiling.channels, (const T*)c.output.data + b * out[0],
-                                     out[1], out[3]};
-  walk_rows<Where>(plan, m, b, s, planes, act);
+  walk_rows<Where>(plan, m, b, s, planes_to_add<T>(plan, tiling, b), act);
+}
+
+// Nearest pixels, by a grid.
+template <int K, class T, class P>
+RETICLE_APART void add_nearest_rows(const P& plan, const Tiling<P>& tiling, int64_t b, const Start& s, float* sums) {
+  AddsOfRows<K, T> act = {sums, tiling.stride[3], tiling.aside()};
+  const Planes<T, const T> planes = planes_to_add<T>(plan, tiling, b);
+  repeats(plan.c.padding) ? walk_nearest<true>(plan, b, s, planes, act) : walk_nearest<false>(plan, b, s, planes, act);
 }
 
 // Where all windows of a block begin by a matrix, and somewhat more.
@@ -120,22 +137,32 @@ bool is_somewhere(const P& plan, int64_t b, const Start& s) {
   return is_zero(check);
 }
 
+// Whether a block can be added so; it is found then, in `start`.
+template <class T, class P>
+bool adds_directly(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, Start& start) {
+  const Call& c = plan.c;
+  const bool nearest = P::S == 1 && c.channels <= 4 && c.channels != 2 && is_nearest_given(plan, block);
+  if (tiling.cut || tiling.paired != (P::S == 2) || !(nearest || is_direct<T>(plan, m, block)) || !at_row(plan, block, 0, s)) return false;
+  start = {s.i, s.j, s.count};
+  if (P::S == 2 && !is_finite<T>(plan, b, start)) return false;                          // must not meet a weight of 0 that is not its own
+  return c.is_matrix || ((nearest || c.channels == 1) && is_somewhere(plan, b, start));  // several gain nothing
+}
+
 // One block of a tile that is the whole image. False: not such a case.
 template <class T, class P>
 bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
   if constexpr (has_direct<T, P>()) {
-    if (tiling.cut || tiling.paired != (P::S == 2) || !is_direct<T>(plan, m, block) || !at_row(plan, block, 0, s)) return false;
-    const Start start = {s.i, s.j, s.count};
-    if (P::S == 2 && !is_finite<T>(plan, b, start)) return false;  // must not meet a weight of 0 that is not its own
-    if (!plan.c.is_matrix && ((P::S == 2 && plan.c.channels > 1) || !is_somewhere(plan, b, start))) return false;  // several gain nothing
+    Start start;
+    if (!adds_directly<T>(plan, tiling, m, b, block, s, start)) return false;
     touch(plan, tiling, plan.c.is_matrix ? box_of(plan, m, start) : everywhere(plan), tile);
-    const auto add = [&](auto k) { add_rows<k.value, RowsOfGrid, T>(plan, tiling, m, b, start, tile.sums); };
-    if (!plan.c.is_matrix && P::S == 2)
-      add(std::integral_constant<int, 1>());
-    else if (!plan.c.is_matrix)
-      with_channels<T>(plan.c.channels, add);
-    else if constexpr (by_matrix_too<T, P>())
-      with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix, T>(plan, tiling, m, b, start, tile.sums); });
+    if (plan.c.is_matrix) {
+      if constexpr (by_matrix_too<T, P>())
+        with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix, T>(plan, tiling, m, b, start, tile.sums); });
+    } else if constexpr (P::S == 1) {
+      with_channels<T>(plan.c.channels, [&](auto k) { add_nearest_rows<k.value, T>(plan, tiling, b, start, tile.sums); });
+    } else {
+      add_rows<1, RowsOfGrid, T>(plan, tiling, m, b, start, tile.sums);
+    }
     return true;
   }
   return false;

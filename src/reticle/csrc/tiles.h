@@ -1,5 +1,7 @@
 // How is the gradient of the input shared out? Boxes of pixels with one owner each, and which parts of the output reach into them.
 #pragma once
+#include <vector>
+
 #include "quick.h"
 
 namespace reticle {
@@ -44,8 +46,11 @@ struct Tiling {
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
     if (cut) cut_to(c, most / channels);
+    lay_out(plan);
+  }
+  void lay_out(const P& plan) {
     for (int a = 0; a < 3; a++) {
-      count[a] = (c.size[a] + size[a] - 1) / size[a];
+      count[a] = (plan.c.size[a] + size[a] - 1) / size[a];
       halo[a] = count[a] > 1 ? plan.width[a] - 1 : 0;
     }
     stride[0] = stride[1] = 0, stride[4] = channels;
@@ -57,6 +62,13 @@ struct Tiling {
     const int64_t lines = std::max<int64_t>(pixels / size[2], 8);
     size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
     size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
+  }
+  // Twice as large; the last two stay, for as many threads.
+  void join(const P& plan) {
+    const int axis = count[2] > 1 ? 2 : count[1] > 1 ? 1 : 0;
+    if (tiles() <= 2) return;
+    size[axis] = std::min(2 * size[axis], plan.c.size[axis]);
+    lay_out(plan);
   }
   // With several vectors of channels side by side, in the type of the sums, and samples enough to share out.
   static bool is_in_place(const Call& c, int64_t lanes) {
@@ -130,6 +142,25 @@ void find_boxes(const P& plan, const Matrix& m, int64_t b, int64_t block, Segmen
     find_box(plan, s, boxes.row[row]);
     include(boxes.row[row], boxes.whole);
   }
+}
+
+// Of tiles that windows from the first to the last of the box reach into, about.
+template <class P>
+int64_t tiles_of(const Tiling<P>& tiling, const Box& box) {
+  int64_t tiles = 1;
+  for (int a = 0; a < 3; a++) tiles *= std::max<int64_t>(box.high[a] / tiling.size[a] - box.low[a] / tiling.size[a] + 1, 0);
+  return tiles;
+}
+
+// Each owner of a tile looks at all blocks that reach into it. Where points of a block are all over the image that is too often.
+template <class P>
+void join_tiles(const P& plan, const std::vector<BlockBoxes>& boxes, Tiling<P>& tiling) {
+  const auto looks = [&] {
+    int64_t sum = 0;
+    for (const BlockBoxes& block : boxes) sum += tiles_of(tiling, block.whole);
+    return sum;
+  };
+  while (tiling.tiles() > 2 && looks() > 2 * int64_t(boxes.size())) tiling.join(plan);
 }
 
 template <class P>

@@ -1,0 +1,89 @@
+// Nearest pixels of the points of a grid, in one go: where they are stays in registers.
+#pragma once
+#include "by_lookups.h"
+#include "nearest_line.h"
+
+namespace reticle {
+namespace {
+
+template <class P>
+bool is_nearest_given(const P& plan, int64_t number) {
+  using A = typename P::A;
+  const Call& c = plan.c;
+  if (P::S != 1 || c.is_matrix || c.ndim != 2 || !is_common(plan, c.input.stride)) return false;
+  if (c.where_is_double != (sizeof(A) == sizeof(double)) || c.where_stride[4] != 1 || c.where_stride[3] != 2) return false;
+  if (c.input.stride[4] != 1 || c.output.stride[4] != 1 || std::max(c.size[1], c.size[2]) >= NEAREST_SIZE) return false;
+  return c.out[2] - number % plan.segments * SEGMENT >= VecOf<A>::lanes;
+}
+
+// All points of a block: act.points(planes from the row's first output point on, first point, offsets,
+// which of them are there); act.row(row, whether all are numbers). The
+// last points of a row may be some of those before, again.
+template <bool mirrored, class T, class Out, class P, class Act>
+RETICLE_INLINE void walk_nearest(const P& plan, int64_t b, const Start& s, Planes<T, Out> planes, Act& act) {
+  using A = typename P::A;
+  using V = Vec<A>;
+  constexpr int lanes = VecOf<A>::lanes;
+  const Call& c = plan.c;
+  const Outside outside = outside_of(c);
+  const NearestLine<V> line_y(plan.in[1].half, plan.in[1].middle, c.size[1], outside);
+  const NearestLine<V> line_x(plan.in[2].half, plan.in[2].middle, c.size[2], outside);
+  const Whole<V> anywhere = outside == NOTHING ? Whole<V>{} : ~Whole<V>{};
+  const int64_t* stride = c.where_stride;
+  const A* xy = (const A*)c.where + b * stride[0] + s.i * stride[2] + s.j * 2;
+  const int rows = int(std::min<int64_t>(BLOCK_ROWS, c.out[1] - s.i)), last = s.count - lanes;
+  const bool large = planes.down * c.size[1] * int64_t(sizeof(T)) > 4 * NEAR_BYTES, more = !large && b + 1 < c.batch;
+  Ahead ahead;
+  planes.to += s.i * planes.down_to + s.j;
+  for (int row = 0; row < rows; row++, xy += stride[2], planes.to += planes.down_to) {
+    if (more) fetch_next(plan, planes, s.i + row);
+    V check = {};
+    Whole<V> edge = {};
+    for (int p = 0;; p = std::min(p + lanes, last)) {
+      __builtin_prefetch(xy + 2 * (stride[2] + p));
+      const V a = load(xy + 2 * p), b = load(xy + 2 * p + lanes);
+      const auto y = line_y.template at<mirrored>(odds_of(a, b), check), x = line_x.template at<mirrored>(evens_of(a, b), check);
+      const Whole<V> there = anywhere | ((y.pixel == y.nearest) & (x.pixel == x.nearest));
+      edge |= ~there;
+      alignas(32) int32_t offset[lanes];
+      put(__builtin_convertvector(y.nearest, Cell<A>) * int32_t(planes.down) + __builtin_convertvector(x.nearest, Cell<A>), offset);
+      if (p == 0 && large) ahead.look(offset[0], planes.down);
+      if (ahead.step) fetch_ahead<lanes>(planes, offset, ahead.step, p);
+      act.points(planes, p, offset, there);
+      if (p == last) break;
+    }
+    act.row(row, Direct{is_zero(check), any(edge), true});
+  }
+}
+
+// Of all channels.
+template <class T, class P>
+struct CopiesOfRows {
+  Direct* done;
+
+  RETICLE_INLINE void row(int row, const Direct& answer) { done[row] = answer; }
+  template <class M>
+  RETICLE_INLINE void points(const Planes<T, T>& planes, int p, const int32_t* offset, M there) {
+    const T* from = planes.from;
+    T* to = planes.to + p;
+    for (int k = 0; k < planes.count; k++, from += planes.next, to += planes.next_to) put(only<T>(there, pixels_at(from, offset)), to);
+  }
+};
+
+template <class T, class P>
+RETICLE_APART void copy_nearest(const P& plan, int64_t b, const Start& s, Direct* done) {
+  const Planes<T, T> planes = planes_of<T, T>(plan, b);
+  CopiesOfRows<T, P> act = {done};
+  if constexpr (std::is_same<T, float>::value) {
+    if (plan.c.lookups != nullptr && plan.c.channels == 1) {  // with several, loads one by one are quicker, measured
+      Pairs none;
+      const Looked looked = plan.c.lookups->nearest(lookup_of<T>(plan, Matrix{}, b, s, none));
+      for (int row = 0; row < BLOCK_ROWS; row++) done[row] = answer_of(looked, row);
+      return;
+    }
+  }
+  repeats(plan.c.padding) ? walk_nearest<true>(plan, b, s, planes, act) : walk_nearest<false>(plan, b, s, planes, act);
+}
+
+}  // namespace
+}  // namespace reticle
