@@ -2,6 +2,7 @@
 #pragma once
 #include "backward.h"
 #include "forward_block.h"
+#include "turn_pixels.h"
 
 namespace reticle {
 namespace {
@@ -25,9 +26,9 @@ void backward_of(const Call& c, const Threads& threads) {
 template <class T>
 constexpr Passes passes_of() {
   if constexpr (std::is_same<T, uint8_t>::value)
-    return {forward_of<T>, nullptr};
+    return {forward_of<T>, nullptr, turn_of<T>};
   else
-    return {forward_of<T>, backward_of<T>};
+    return {forward_of<T>, backward_of<T>, turn_of<T>};
 }
 
 }  // namespace

@@ -50,10 +50,33 @@ Turns turns_of(const Call& c, const View& input, const View& output) {
 
 Tensor planes_for(const View& v) { return make_dense(v, Sizes(v.size, v.size + v.dim)); }
 
-Tensor turned(Tensor room, const Tensor& t) { return torch::stable::copy_(room, t); }
+// Whether the numbers of a sample fill their memory: the channels of a pixel side by side, or plane after plane.
+bool is_dense(const View& v, bool channels_inside) {
+  int64_t step = channels_inside ? v.size[1] : 1;
+  if (channels_inside && v.stride[1] != 1) return false;
+  for (int64_t a = v.dim - 1; a > 1; step *= v.size[a--])
+    if (v.size[a] > 1 && v.stride[a] != step) return false;
+  return channels_inside || v.stride[1] >= step;
+}
+
+// Copies numbers of the same type and sizes; false: it is not a turn that there are kernels for.
+bool turn(DType dtype, const View& from, const View& to) {
+  const bool to_planes = is_dense(from, true) && is_dense(to, false);
+  if (from.size[1] < 2 || from.size[1] > 4 || !(to_planes || (is_dense(from, false) && is_dense(to, true)))) return false;
+  Turn t = {from.data, to.data, from.size[0], from.size[1], 1, from.stride[0], to.stride[0], to_planes ? to.stride[1] : from.stride[1],
+            to_planes};
+  for (int64_t a = 2; a < from.dim; ++a) t.pixels *= from.size[a];
+  best_kernels().passes[dtype]->turn(t, threads);
+  return true;
+}
+
+Tensor turned(DType dtype, Tensor room, const Tensor& t) {
+  return turn(dtype, view("input", t), view("room", room)) ? room : torch::stable::copy_(room, t);
+}
 
 // As memory, whatever rules the tensor itself is under.
-void turn_back(const Tensor& from, const View& v) {
+void turn_back(DType dtype, const Tensor& from, const View& v) {
+  if (turn(dtype, view("from", from), v)) return;
   AtenTensorHandle made;
   STABLE_TORCH_ERROR_CODE_CHECK(
       aoti_torch_create_tensor_from_blob(v.data, v.dim, v.size, v.stride, 0, v.dtype, aoti_torch_device_type_cpu(), 0, &made));
@@ -71,11 +94,11 @@ Tensor forward(Call& c, const Tensor& input, const View& read, const std::option
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
   if (is_empty(c)) return *output;
   const Turns turns = turns_of(c, read, written);
-  const Tensor from = turns.input ? turned(planes_for(read), input) : input;
+  const Tensor from = turns.input ? turned(c.dtype, planes_for(read), input) : input;
   const Tensor to = !turns.output ? *output : turns.last ? make_tensor(read, output_sizes(c)) : planes_for(written);
   c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("output", to), c.batch);
   best_kernels().passes[c.dtype]->forward(c, threads);
-  if (turns.output) turn_back(to, written);
+  if (turns.output) turn_back(c.dtype, to, written);
   return *output;
 }
 
@@ -178,14 +201,15 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& i
     const Turns turns = turns_of(c, read, given);
     const bool turns_back = need_input && turns.input && lies_apart(made, made.dim - 1);
     // the gradient of the input does not depend on its numbers
-    const Tensor from = !turns.input ? input : need_where ? turned(planes_for(read), input) : planes_for(read);
-    const Tensor slopes = !turns.output ? ordered : turned(turns.last ? make_tensor(read, output_sizes(c)) : planes_for(given), ordered);
+    const Tensor from = !turns.input ? input : need_where ? turned(c.dtype, planes_for(read), input) : planes_for(read);
+    const Tensor slopes =
+        !turns.output ? ordered : turned(c.dtype, turns.last ? make_tensor(read, output_sizes(c)) : planes_for(given), ordered);
     const Tensor to = turns_back ? planes_for(read) : grad_input;
     c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("grad", slopes), c.batch);
     if (need_input) c.grad_input = tensor5(view("grad_input", to), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
     best_kernels().passes[c.dtype]->backward(c, threads);
-    if (turns_back) turn_back(to, made);
+    if (turns_back) turn_back(c.dtype, to, made);
   }
   return {grad_input, need_where ? over_batch(where, each, c.batch) : each};
 }

@@ -54,10 +54,24 @@ struct Threads {
   void (*run)(int64_t count, void (*task)(void* context, int64_t begin, int64_t end), void* context);
 };
 
+// Images whose channels, 2 to 4 of them, lie side by side become planes, or back.
+struct Turn {
+  const void* from;
+  void* to;
+  int64_t batch, channels, pixels;
+  int64_t from_batch, to_batch;  // numbers to the next image
+  int64_t plane;                 // to the next plane
+  bool to_planes;
+
+  static constexpr int64_t PIECE = 4096;  // pixels
+  int64_t pieces() const { return (pixels + PIECE - 1) / PIECE; }
+};
+
 // The kernels of one type.
 struct Passes {
   void (*forward)(const Call&, const Threads&);
   void (*backward)(const Call&, const Threads&);  // null for whole numbers, which have none
+  void (*turn)(const Turn&, const Threads&);
 };
 
 struct Kernels {
