@@ -16,10 +16,12 @@ constexpr bool has_lookups() {
 #endif
 }
 
+// For the gradients; forward not on every processor.
 template <class P>
 bool is_lookup(const P& plan, const Matrix& m) {
   const Call& c = plan.c;
-  if (c.lookups == nullptr || c.where_is_double || c.ndim != 2 || !is_common(plan, c.input.stride)) return false;
+  if (c.lookups == nullptr || c.channels > c.lookups->most_channels || c.where_is_double || c.ndim != 2 || !is_common(plan, c.input.stride))
+    return false;
   return (!c.is_matrix || (m.tame && m.divides && !repeats(c.padding))) && c.input.stride[4] == 1 && c.output.stride[4] == 1;
 }
 

@@ -32,7 +32,7 @@ const Kernels& choose() {
   if (!more || held_back_to("avx2")) return kernels;
   // vectors of sixteen numbers pay for strips and lookups alone
   kernels.name = "avx512", kernels.strips = &avx512_strips;
-  if (lookups_are_quick()) kernels.lookups = &avx512_lookups;
+  kernels.lookups = quick_lookups();
   return kernels;
 #else
   return baseline_kernels;

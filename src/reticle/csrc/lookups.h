@@ -24,7 +24,7 @@ struct Extent {
 };
 
 struct Lookups {
-  Looked (*forward)(DType, const Lookup&);
+  Looked (*forward)(DType, const Lookup&);  // null where loads are quicker
   // The gradient of the points, into numbers that lie like them, but with rows `down` apart.
   Looked (*slopes)(DType, const Lookup&, float* to, int64_t down);
   // The gradient of the input. Here `to` is that of the output, read, and `from` sums in float, which are added to: of rows [low, high) of the
@@ -32,12 +32,13 @@ struct Lookups {
   void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
   Extent (*extent)(DType, const Lookup&);
   Looked (*nearest)(const Lookup&);  // forward, of float32
+  int64_t most_channels;             // with more, loads are quicker for the gradients, too
 };
 
 extern const Lookups avx512_lookups;
 
-// Whether this processor looks up several numbers by one instruction in the time of a few loads: some have been slowed down for safety,
-// and none says so.
-bool lookups_are_quick();
+// Those for this processor, or null. Some look up several numbers by one instruction in the time of a few loads, some for few channels alone
+// to advantage, some have been slowed down for safety, and none says so: they are timed.
+const Lookups* quick_lookups();
 
 }  // namespace reticle

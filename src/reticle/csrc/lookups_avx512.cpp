@@ -37,25 +37,58 @@ Looked nearest_of(const Lookup& s) {
 
 }  // namespace
 
-const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of};
+const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, INT64_MAX};
+const Lookups avx512_lookups_of_few = {nullptr, slopes_of, scatter_of, extent_of, nearest_of, 4};
 
-// Ticks of the clock, not cycles, but of that order. Where lookups are quick, eight of them take 5 to 15; where they are not, 50 and more.
-bool lookups_are_quick() {
-  constexpr int tries = 128, times = 64, most = 25;
-  alignas(64) float table[32] = {};
+namespace {
+
+constexpr int TIMES = 64, MOST_TICKS = 25;  // where lookups are quick, eight of them take 5 to 15 ticks; where they are not, 50 and more
+
+// Ticks of the clock, not cycles, but of that order, that `act` takes with sixteen pixels from `table` on; the least of many trials, of which
+// some are interrupted and the first are slow.
+template <class Act>
+uint64_t ticks_of(const float* table, Act act) {
+  constexpr int tries = 128;
   uint64_t least = ~uint64_t(0);
-  for (int n = 0; n < tries; n++) {  // some are interrupted, and the first are slow
-    F16 sum = {};
+  for (int n = 0; n < tries; n++) {
     const uint64_t start = __rdtsc();
-    for (int t = 0; t < times; t++) {
-      const I16 offset = I16{0, 5, 3, 9, 12, 7, 1, 20, 4, 2, 6, 11, 15, 8, 17, 10} + (t & 7);
-      sum += pieces(table, _mm512_castsi512_si256((__m512i)offset));
+    for (int t = 0; t < TIMES; t++) {
+      const float* from = table + (t & 7);
+      asm("" : "+r"(from));  // not known beforehand
+      act(from);
     }
-    volatile float keep = sum[0];
-    (void)keep;
     least = std::min(least, uint64_t(__rdtsc() - start));
   }
-  return least < uint64_t(most) * times;
+  return least;
+}
+
+}  // namespace
+
+const Lookups* quick_lookups() {
+  alignas(64) const float table[32] = {};
+  alignas(64) int64_t offsets[16] = {0, 5, 3, 9, 12, 7, 1, 20, 4, 2, 6, 11, 15, 8, 17, 10};
+  asm("" : "+m"(offsets));  // they stay in memory, for loads to be taken from there
+  const I16 offset = {0, 5, 3, 9, 12, 7, 1, 20, 4, 2, 6, 11, 15, 8, 17, 10};
+  F16 sum = {};
+  F8 sums = {};
+  const uint64_t alone = ticks_of(table, [&](const float* from) { sum += pieces(from, _mm512_castsi512_si256((__m512i)offset)); });
+  const uint64_t lookups = ticks_of(table, [&](const float* from) {
+    F16 left, right;
+    look_up(from, offset, left, right);
+    sum += left + right;
+  });
+  const uint64_t loads = ticks_of(table, [&](const float* from) {
+    for (int half = 0; half < 16; half += 8) {
+      F8 left, right;
+      load_pairs(from, offsets + half, left, right);
+      sums += left + right;
+    }
+  });
+  volatile float keep = sum[0] + sums[0];
+  (void)keep;
+  if (alone >= uint64_t(MOST_TICKS) * TIMES) return nullptr;
+  // in a kernel there is more to do than either: measured, twice the time of loads shows, a half more does not
+  return 5 * lookups <= 9 * loads ? &avx512_lookups : &avx512_lookups_of_few;
 }
 
 }  // namespace reticle
