@@ -24,7 +24,7 @@ struct Extent {
 };
 
 struct Lookups {
-  Looked (*forward)(DType, const Lookup&);  // null where loads are quicker
+  Looked (*forward)(DType, const Lookup&);
   // The gradient of the points, into numbers that lie like them, but with rows `down` apart.
   Looked (*slopes)(DType, const Lookup&, float* to, int64_t down);
   // The gradient of the input. Here `to` is that of the output, read, and `from` sums in float, which are added to: of rows [low, high) of the
@@ -32,7 +32,8 @@ struct Lookups {
   void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
   Extent (*extent)(DType, const Lookup&);
   Looked (*nearest)(const Lookup&);  // forward, of float32
-  int64_t most_channels;             // with more, loads are quicker for the gradients, too
+  int64_t most_channels;             // with more, loads are quicker for all
+  bool of_neighbours;                // else loads are quicker forward where points in a row read close to each other
 };
 
 extern const Lookups avx512_lookups;

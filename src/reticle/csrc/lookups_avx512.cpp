@@ -37,8 +37,8 @@ Looked nearest_of(const Lookup& s) {
 
 }  // namespace
 
-const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, INT64_MAX};
-const Lookups avx512_lookups_of_few = {nullptr, slopes_of, scatter_of, extent_of, nearest_of, 4};
+const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, INT64_MAX, true};
+const Lookups avx512_lookups_of_few = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, 4, false};
 
 namespace {
 
