@@ -183,7 +183,9 @@ Extent extent_lookup(const Lookup& given) {
   }
   const auto row_of = [&](float y) { return int32_t(std::min(std::max(std::floor(double(y)) + f.y.first, 0.0), double(s.height - 2))); };
   // a row more on either side: rounding may place a point there
-  extent.low = row_of(_mm512_reduce_min_ps((__m512)least) - 1), extent.high = row_of(_mm512_reduce_max_ps((__m512)most) + 1) + 2;
+  const float low = _mm512_reduce_min_ps((__m512)least) - 1, high = _mm512_reduce_max_ps((__m512)most) + 1;
+  const bool mirrored = s.outside > NEAREST_PIXEL && (low < 0 || high > float(s.height - 1));  // then anywhere
+  extent.low = mirrored ? 0 : row_of(low), extent.high = mirrored ? s.height : row_of(high) + 2;
   return extent;
 }
 
