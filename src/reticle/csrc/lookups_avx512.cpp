@@ -87,8 +87,8 @@ const Lookups* quick_lookups() {
   volatile float keep = sum[0] + sums[0];
   (void)keep;
   if (alone >= uint64_t(MOST_TICKS) * TIMES) return nullptr;
-  // in a kernel there is more to do than either: measured, twice the time of loads shows, a half more does not
-  return 5 * lookups <= 9 * loads ? &avx512_lookups : &avx512_lookups_of_few;
+  // between the 2.0 of an AMD EPYC (Zen 4), whose kernels are quicker with loads, and what processors with quick lookups are expected to take
+  return 5 * lookups <= 8 * loads ? &avx512_lookups : &avx512_lookups_of_few;
 }
 
 }  // namespace reticle
