@@ -33,7 +33,8 @@ def assert_given(image, grid, out, tol, **how):
     got = results(image, grid, out, grad, backend="native", **how)
     want = results(image.double(), grid.double(), out, grad.double(), backend="reference", **how)
     for name, a, b in zip(("output", "gradient of input", "gradient of grid"), got, want, strict=True):
-        torch.testing.assert_close(a.double(), b, rtol=tol, atol=tol * max(1.0, float(b.abs().amax())), msg=lambda m, name=name: f"{name}: {m}")
+        atol = tol * max(1.0, float(b.abs().amax()))  # slopes may all be 0
+        torch.testing.assert_close(a.double(), b, rtol=tol, atol=atol, msg=lambda m, name=name: f"{name}: {m}")
 
 
 @pytest.mark.parametrize(("dtype", "tol"), TYPES, ids=str)
@@ -113,5 +114,3 @@ def test_points_all_over_an_image_that_has_several_owners(shape, mode, dtype, to
     image, grid = torch.rand(shape, dtype=dtype), scattered(out, out, False, batch=1, reach=0)
     grid[:, : len(out) // 2] = grid[:, : len(out) // 2].sort(dim=1).values
     assert_given(image, grid, out, 8 * tol, mode=mode)
-
-

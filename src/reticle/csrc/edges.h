@@ -138,7 +138,7 @@ RETICLE_INLINE Cell<A> merge_lanes(const Call& c, const Axis& axis, const Place<
   return hard;
 }
 
-// All points of a segment, of which only those are new that are not `inside` ordinarily.
+// All points of a segment whose windows are not just those of their taps.
 template <int S, class A>
 RETICLE_INLINE void merge_all(const Call& c, const Axis& axis, const Place<A>& place, int count, Wanted wanted, Window<A>& w,
                               bool& any_hard, bool* hard) {

@@ -16,9 +16,8 @@ bool is_nearest_given(const P& plan, int64_t number) {
   return c.out[2] - number % plan.segments * SEGMENT >= VecOf<A>::lanes;
 }
 
-// All points of a block: act.points(planes from the row's first output point on, first point, offsets,
-// which of them are there); act.row(row, whether all are numbers). The
-// last points of a row may be some of those before, again.
+// All points of a block: act.points(planes from the row's first output point on, first point, offsets, which of them are there), and
+// act.row(number of the row, what became of it). The last points of a row may be some of those before, again.
 template <bool mirrored, class T, class Out, class P, class Act>
 RETICLE_INLINE void walk_nearest(const P& plan, int64_t b, const Start& s, Planes<T, Out> planes, Act& act) {
   using A = typename P::A;

@@ -1,5 +1,5 @@
-// Where do many points at a time lie along an axis, and what are the windows there? Bilinear and nearest, in single precision, for padding
-// that does not repeat. V: a vector of float, of whatever length.
+// Where do many points at a time lie along an axis, and what are the windows there? Bilinear and nearest, for every padding but WRAP. V: a
+// vector of numbers, of whatever length.
 #pragma once
 #include "norms.h"
 #include "some.h"
