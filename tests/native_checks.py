@@ -55,8 +55,8 @@ def assert_as_reference(image: Tensor, where: Tensor, out, *, tol: float = 2e-5,
         torch.testing.assert_close(a.double(), b, rtol=tol, atol=tol * float(b.abs().amax()), msg=lambda m, name=name: f"{name}: {m}")
 
 
-def assert_passes_with_vectors_of_eight_numbers(*files: Path) -> None:
+def assert_passes_as(instruction_set: str, *files: Path) -> None:
     """Run tests again, in a process whose kernels are held back."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", *map(str, files)]
-    done = subprocess.run(command, env={**os.environ, "RETICLE_ISA": "avx2"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**os.environ, "RETICLE_ISA": instruction_set}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]

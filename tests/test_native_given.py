@@ -75,7 +75,7 @@ def test_slopes_at_centres_and_mirrors_are_those_of_the_reference(mode, padding_
     assert_given(image, grid, out, 1e-6, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 3e38, -1e30])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 3e38, -1e30, 1e12])
 @pytest.mark.parametrize("padding_mode", PADDINGS)
 @pytest.mark.parametrize("mode", MODES)
 def test_a_point_that_is_nowhere_spoils_no_other(mode, padding_mode, bad):
@@ -114,3 +114,23 @@ def test_points_all_over_an_image_that_has_several_owners(shape, mode, dtype, to
     image, grid = torch.rand(shape, dtype=dtype), scattered(out, out, False, batch=1, reach=0)
     grid[:, : len(out) // 2] = grid[:, : len(out) // 2].sort(dim=1).values
     assert_given(image, grid, out, 8 * tol, mode=mode)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 2e-3), (torch.bfloat16, 1.6e-2)], ids=str)
+def test_nearest_gradients_of_16_bits(dtype, tol, channels):
+    size, out = (8, 9), (11, 16)
+    image, grad = torch.rand(2, channels, *size).to(dtype), torch.rand(2, channels, *out).to(dtype)
+    grid = scattered(size, out, False, reach=1).float()
+    got = results(image, grid, out, grad, mode="nearest", backend="native")
+    want = results(image.double(), grid.double(), out, grad.double(), mode="nearest", backend="reference")
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=tol, atol=tol)
+
+
+def test_a_mirrored_axis_of_more_pixels_than_half_of_what_single_precision_counts():
+    width = (1 << 23) + 9
+    row = torch.arange(width, dtype=torch.float32).expand(1, 1, 1, width)
+    grid = torch.stack([torch.linspace(1.0, 1.5, 64), torch.zeros(64)], -1)[None, None]
+    got, want = (grid_sample(row, grid, "nearest", "reflection", backend=backend) for backend in ("native", "reference"))
+    assert torch.equal(got, want)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from native_checks import assert_passes_with_vectors_of_eight_numbers, compiled
+from native_checks import assert_passes_as, compiled
 
 from reticle.sampling import native
 
@@ -18,7 +18,13 @@ HERE = Path(__file__).parent
 @pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
 @pytest.mark.parametrize("file", ["test_native_strips.py", "test_native_lookups.py", "test_native_cubic.py", "test_native_given.py"])
 def test_with_vectors_of_eight_numbers(file):
-    assert_passes_with_vectors_of_eight_numbers(HERE / file)
+    assert_passes_as("avx2", HERE / file)
+
+
+@compiled
+@pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
+def test_with_what_every_processor_has():
+    assert_passes_as("baseline", HERE / "test_native_given.py")
 
 
 @compiled

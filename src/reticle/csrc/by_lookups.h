@@ -109,23 +109,30 @@ RETICLE_APART void project(const P& plan, const Matrix& m, const Start& start, i
   }
 }
 
-// The rows of a block; `pairs` may be asked to hold their points.
+// The rows of a block of a grid whose points stand as pairs.
+template <class T, class P>
+Lookup lookup_in_place(const P& plan, int64_t b, const Start& start) {
+  const int64_t* where = plan.c.where_stride;
+  Lookup s = {patch_of<T>(plan, b, start)};
+  s.points = (const float*)plan.c.where + b * where[0] + start.i * where[2] + start.j * where[3], s.down_points = where[2];
+  s.half_x = plan.in[2].half, s.middle_x = plan.in[2].middle, s.half_y = plan.in[1].half, s.middle_y = plan.in[1].middle;
+  return s;
+}
+
+// The rows of any block; `pairs` may be asked to hold their points.
 template <class T, class P>
 Lookup lookup_of(const P& plan, const Matrix& m, int64_t b, const Start& start, Pairs& pairs) {
-  const Call& c = plan.c;
-  const int64_t* where = c.where_stride;
-  Lookup s = {patch_of<T>(plan, b, start)};
-  s.points = pairs.at[0], s.down_points = 2 * SEGMENT;
-  if (c.is_matrix) {
+  const int64_t* where = plan.c.where_stride;
+  Lookup s = lookup_in_place<T>(plan, b, start);
+  if (plan.c.is_matrix) {
     project(plan, m, start, s.rows, pairs);
-    s.half_x = s.half_y = 1, s.first_x = pairs.first_x, s.first_y = pairs.first_y;
+    s.half_x = s.half_y = 1, s.middle_x = s.middle_y = 0, s.first_x = pairs.first_x, s.first_y = pairs.first_y;
+  } else if (where[4] == 1 && where[3] == 2) {
     return s;
-  }
-  s.half_x = plan.in[2].half, s.middle_x = plan.in[2].middle, s.half_y = plan.in[1].half, s.middle_y = plan.in[1].middle;
-  if (where[4] == 1 && where[3] == 2)
-    s.points = (const float*)c.where + b * where[0] + start.i * where[2] + start.j * 2, s.down_points = where[2];
-  else
+  } else {
     collect(plan, b, start, s.rows, pairs);
+  }
+  s.points = pairs.at[0], s.down_points = 2 * SEGMENT;
   return s;
 }
 

@@ -224,11 +224,17 @@ constexpr bool by_matrix_too() {
   return P::S == 1 || sizeof(T) != 2;
 }
 
+// For with_channels().
+template <class T>
+bool is_few(int64_t channels) {
+  return channels == 1 || channels == 3 || (sizeof(T) == sizeof(float) && (channels == 2 || channels == 4));
+}
+
 template <class T, class P>
 bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   const Call& c = plan.c;
-  const bool few = c.channels == 1 || c.channels == 3 || (sizeof(T) == sizeof(float) && (c.channels == 2 || c.channels == 4));
-  if (c.ndim != 2 || !few || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride)) return false;
+  if (c.ndim != 2 || !is_few<T>(c.channels) || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride))
+    return false;
   if (c.is_matrix && (repeats(c.padding) || !by_matrix_too<T, P>())) return false;
   if (!c.is_matrix && P::S == 1) return false;  // see nearest_given.h
   if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
@@ -236,7 +242,7 @@ bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   return !c.where_is_double && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= 8;
 }
 
-// Calls f with the number of channels as a constant.
+// Calls f with the number of channels, few of them, as a constant.
 template <class T, class F>
 RETICLE_INLINE void with_channels(int64_t channels, F f) {
   if (channels == 1) return f(std::integral_constant<int, 1>());

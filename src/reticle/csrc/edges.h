@@ -80,8 +80,7 @@ RETICLE_INLINE I pixels_of(const Call& c, int32_t size, I i) {
   if (fills(c.padding)) return (below | above) ? zero - 1 : i;
   if (c.padding == BORDER) return below ? zero : above ? zero + (size - 1) : i;
   if (c.padding == WRAP) return below ? i + size : above ? i - size : i;
-  const int32_t edge = c.align_corners ? 0 : 1;
-  return below ? -edge - i : above ? 2 * (size - 1) + edge - i : i;
+  return mirror(i, size - 1, c.align_corners ? 0 : 1);
 }
 
 // The weights of the taps, at pixels `at` from the first of the window on, become the weights of its pixels.

@@ -29,10 +29,7 @@ struct Sums {
   }
   // Nearest: pixels as they are, and nothing of those outside.
   RETICLE_INLINE void eight(const Planes<T, T>& planes, const Eight<1>& e, int p, int count, Seen&) {
-    for (int k = 0; k < planes.count; k++) {
-      const Pixels<T> pixels = pixels_at(planes.from + k * planes.next, e.offset);
-      put_some(only<T>(e.there, pixels), planes.to + k * planes.next_to + p, count);
-    }
+    copy_pixels(planes, p, count, e.offset, e.there);
   }
 };
 

@@ -18,8 +18,8 @@ RETICLE_INLINE __m512i words_at(const T* p, I16 offset) {
 
 RETICLE_INLINE void look_up(const float* p, I16 offset, F16& left, F16& right) {
   const F16 a = pieces(p, _mm512_castsi512_si256((__m512i)offset)), b = pieces(p, _mm512_extracti64x4_epi64((__m512i)offset, 1));
-  left = pick<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(a, b);
-  right = pick<1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31>(a, b);
+  left = evens_of(a, b);
+  right = odds_of(a, b);
 }
 RETICLE_INLINE void look_up(const BFloat16* p, I16 offset, F16& left, F16& right) {
   const __m512i words = words_at(p, offset);  // the first of a pair is the lower half

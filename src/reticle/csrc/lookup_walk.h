@@ -27,8 +27,8 @@ struct Points {
 
   RETICLE_INLINE Points(const float* from, int count) {
     const F16 a = first_of(2 * count).read(from), b = first_of(2 * count - 16).read(from + 16);
-    x = pick<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(a, b);
-    y = pick<1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31>(a, b);
+    x = evens_of(a, b);
+    y = odds_of(a, b);
   }
 };
 

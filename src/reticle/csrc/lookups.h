@@ -36,8 +36,6 @@ struct Lookups {
   bool of_neighbours;                // else loads are quicker forward where points in a row read close to each other
 };
 
-extern const Lookups avx512_lookups;
-
 // Those for this processor, or null. Some look up several numbers by one instruction in the time of a few loads, some for few channels alone
 // to advantage, some have been slowed down for safety, and none says so: they are timed.
 const Lookups* quick_lookups();

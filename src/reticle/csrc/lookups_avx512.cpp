@@ -35,12 +35,8 @@ Looked nearest_of(const Lookup& s) {
   return s.outside > NEAREST_PIXEL ? nearest_lookup<true, true>(s) : nearest_lookup<false, true>(s);
 }
 
-}  // namespace
-
-const Lookups avx512_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, INT64_MAX, true};
-const Lookups avx512_lookups_of_few = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, 4, false};
-
-namespace {
+const Lookups all_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, INT64_MAX, true};
+const Lookups lookups_of_few = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, 4, false};
 
 constexpr int TIMES = 64, MOST_TICKS = 25;  // where lookups are quick, eight of them take 5 to 15 ticks; where they are not, 50 and more
 
@@ -88,7 +84,7 @@ const Lookups* quick_lookups() {
   (void)keep;
   if (alone >= uint64_t(MOST_TICKS) * TIMES) return nullptr;
   // between the 2.0 of an AMD EPYC (Zen 4), whose kernels are quicker with loads, and what processors with quick lookups are expected to take
-  return 5 * lookups <= 8 * loads ? &avx512_lookups : &avx512_lookups_of_few;
+  return 5 * lookups <= 8 * loads ? &all_lookups : &lookups_of_few;
 }
 
 }  // namespace reticle

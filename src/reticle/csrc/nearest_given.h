@@ -55,28 +55,34 @@ RETICLE_INLINE void walk_nearest(const P& plan, int64_t b, const Start& s, Plane
   }
 }
 
+// A vector of pixels of each channel, of which `count` exist; nothing of those that are not there.
+template <class T, class M>
+RETICLE_INLINE void copy_pixels(const Planes<T, T>& planes, int p, int count, const int32_t* offset, M there) {
+  const T* from = planes.from;
+  T* to = planes.to + p;
+  for (int k = 0; k < planes.count; k++, from += planes.next, to += planes.next_to)
+    put_some(only<T>(there, pixels_at(from, offset)), to, count);
+}
+
 // Of all channels.
-template <class T, class P>
+template <class T>
 struct CopiesOfRows {
   Direct* done;
 
   RETICLE_INLINE void row(int row, const Direct& answer) { done[row] = answer; }
   template <class M>
   RETICLE_INLINE void points(const Planes<T, T>& planes, int p, const int32_t* offset, M there) {
-    const T* from = planes.from;
-    T* to = planes.to + p;
-    for (int k = 0; k < planes.count; k++, from += planes.next, to += planes.next_to) put(only<T>(there, pixels_at(from, offset)), to);
+    copy_pixels(planes, p, VecOf<Wide<T>>::lanes, offset, there);
   }
 };
 
 template <class T, class P>
 RETICLE_APART void copy_nearest(const P& plan, int64_t b, const Start& s, Direct* done) {
   const Planes<T, T> planes = planes_of<T, T>(plan, b);
-  CopiesOfRows<T, P> act = {done};
+  CopiesOfRows<T> act = {done};
   if constexpr (std::is_same<T, float>::value) {
     if (plan.c.lookups != nullptr && plan.c.channels == 1) {  // with several, loads one by one are quicker, measured
-      Pairs none;
-      const Looked looked = plan.c.lookups->nearest(lookup_of<T>(plan, Matrix{}, b, s, none));
+      const Looked looked = plan.c.lookups->nearest(lookup_in_place<T>(plan, b, s));
       for (int row = 0; row < BLOCK_ROWS; row++) done[row] = answer_of(looked, row);
       return;
     }

@@ -5,7 +5,7 @@
 namespace reticle {
 namespace {
 
-constexpr int64_t NEAREST_SIZE = 1 << 24;  // numbers of pixels below are whole numbers in single precision
+constexpr int64_t NEAREST_SIZE = 1 << 23;  // twice as many are still whole numbers in single precision
 
 template <class V>
 struct NearestLine {
@@ -29,7 +29,7 @@ struct NearestLine {
       if (any(far)) x = far ? rounded_product(fold_by<4>(norm), half) + middle : x;
     }
     V pixel = floor_of(x + A(0.5));
-    if constexpr (mirrored) pixel = pixel < 0 ? -edge - pixel : pixel > last ? 2 * last + edge - pixel : pixel;
+    if constexpr (mirrored) pixel = mirror(pixel, last, edge);
     return {pixel, smaller_of(larger_of(pixel, V{}), last)};
   }
 };

@@ -19,6 +19,12 @@ RETICLE_INLINE V fold_by(V norm) {
   return rest - period * nearest_of(rest / period);
 }
 
+// The pixel that stands for number `i`, no further outside than the image is wide; `edge`: 1 if it is mirrored at its edges, 0 at the outer centres.
+template <class I, class N, class E>
+RETICLE_INLINE I mirror(I i, N last, E edge) {
+  return i < 0 ? -edge - i : i > last ? 2 * last + edge - i : i;
+}
+
 // As axis.fold().
 template <class V>
 RETICLE_INLINE V fold(const Axis& axis, V norm) {

@@ -50,7 +50,7 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
   const Outside outside = outside_of(plan.c);
   Whole<V> edge = {};
   V check = {};
-  for (int p = 0; p < s.count; p += VecOf<A>::lanes) {
+  for (int p = 0; p < s.padded(); p += VecOf<A>::lanes) {
     Cells<V> cells[3];
     Whole<V> out = {};
     for (int a = 3 - D; a < 3; a++) {

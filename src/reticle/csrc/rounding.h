@@ -20,8 +20,9 @@ RETICLE_INLINE F8 nearest_of(F8 v) { return (F8)_mm256_round_ps((__m256)v, _MM_F
 RETICLE_INLINE D4 nearest_of(D4 v) { return (D4)_mm256_round_pd((__m256d)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 #else
 RETICLE_INLINE F8 floor_of(F8 v) {
-  const F8 cut = __builtin_convertvector(__builtin_convertvector(v, I8), F8);
-  return cut + __builtin_convertvector(cut > v, F8);  // -1 where what was cut off was below zero
+  const I8 broken = (v < 0x1p23f) & (v > -0x1p23f);  // others are whole, or no numbers
+  const F8 small = broken ? v : F8{}, cut = __builtin_convertvector(__builtin_convertvector(small, I8), F8);
+  return broken ? cut + __builtin_convertvector(cut > v, F8) : v;  // -1 where what was cut off was below zero
 }
 RETICLE_INLINE D4 floor_of(D4 v) {
   return each_lane(v, [](double x) { return std::floor(x); });

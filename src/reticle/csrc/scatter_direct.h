@@ -141,7 +141,7 @@ bool is_somewhere(const P& plan, int64_t b, const Start& s) {
 template <class T, class P>
 bool adds_directly(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, Start& start) {
   const Call& c = plan.c;
-  const bool nearest = P::S == 1 && c.channels <= 4 && c.channels != 2 && is_nearest_given(plan, block);
+  const bool nearest = P::S == 1 && is_few<T>(c.channels) && is_nearest_given(plan, block);
   if (tiling.cut || tiling.paired != (P::S == 2) || !(nearest || is_direct<T>(plan, m, block)) || !at_row(plan, block, 0, s)) return false;
   start = {s.i, s.j, s.count};
   if (P::S == 2 && !is_finite<T>(plan, b, start)) return false;                          // must not meet a weight of 0 that is not its own

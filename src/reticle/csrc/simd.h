@@ -247,6 +247,9 @@ RETICLE_INLINE float sum(F8 v) {
 typedef float F16 __attribute__((vector_size(64)));
 typedef int32_t I16 __attribute__((vector_size(64)));
 
+RETICLE_INLINE F16 evens_of(F16 a, F16 b) { return pick<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(a, b); }
+RETICLE_INLINE F16 odds_of(F16 a, F16 b) { return pick<1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31>(a, b); }
+
 RETICLE_INLINE F16 larger_of(F16 a, F16 b) { return (F16)_mm512_max_ps((__m512)a, (__m512)b); }
 RETICLE_INLINE F16 smaller_of(F16 a, F16 b) { return (F16)_mm512_min_ps((__m512)a, (__m512)b); }
 #endif

@@ -54,10 +54,7 @@ RETICLE_INLINE Tents<S, V> tents_inside(const Cells<V>& at) {
 template <class I, class N>
 RETICLE_INLINE I nearest_pixel(I i, N last, Outside outside) {
   const I zero = {}, most = zero + last;
-  if (outside > NEAREST_PIXEL) {
-    const N edge = outside == MIRRORED_AT_EDGE;
-    i = i < zero ? -edge - i : i > most ? 2 * last + edge - i : i;
-  }
+  if (outside > NEAREST_PIXEL) i = mirror(i, last, N(outside == MIRRORED_AT_EDGE));
   i = i > zero ? i : zero;  // points that are nowhere are read, too, before that is seen
   return i < most ? i : most;
 }

@@ -10,6 +10,7 @@ namespace {
 // Numbers that an owner adds up at a time. A tile costs more than it saves where points near its edges are looked at twice, so they are large;
 // of what lies in one, little is in use at a time. Where samples alone make no work for many threads, tiles are smaller.
 constexpr int64_t LEAST_NUMBERS = 1 << 14, TILE_NUMBERS = 1 << 18, WHOLE_NUMBERS = 1 << 20;
+constexpr int64_t MOST_NUMBERS = 1 << 22;   // where points of a block are all over the image
 constexpr int64_t LAST_NUMBERS = 1 << 16;   // with many channels, side by side: they stay in the second cache
 constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds, plane by plane: they stay in the nearest one
 
@@ -63,12 +64,13 @@ struct Tiling {
     size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
     size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
   }
-  // Twice as large; the last two stay, for as many threads.
-  void join(const P& plan) {
+  // To tiles twice as large. False: they would be too large, or fewer than two, for as many threads.
+  bool enlarge(const P& plan) {
+    if (tiles() <= 2 || 2 * numbers() > MOST_NUMBERS) return false;
     const int axis = count[2] > 1 ? 2 : count[1] > 1 ? 1 : 0;
-    if (tiles() <= 2) return;
     size[axis] = std::min(2 * size[axis], plan.c.size[axis]);
     lay_out(plan);
+    return true;
   }
   // With several vectors of channels side by side, in the type of the sums, and samples enough to share out.
   static bool is_in_place(const Call& c, int64_t lanes) {
@@ -154,13 +156,13 @@ int64_t tiles_of(const Tiling<P>& tiling, const Box& box) {
 
 // Each owner of a tile looks at all blocks that reach into it. Where points of a block are all over the image that is too often.
 template <class P>
-void join_tiles(const P& plan, const std::vector<BlockBoxes>& boxes, Tiling<P>& tiling) {
+void enlarge_tiles(const P& plan, const std::vector<BlockBoxes>& boxes, Tiling<P>& tiling) {
   const auto looks = [&] {
     int64_t sum = 0;
     for (const BlockBoxes& block : boxes) sum += tiles_of(tiling, block.whole);
     return sum;
   };
-  while (tiling.tiles() > 2 && looks() > 2 * int64_t(boxes.size())) tiling.join(plan);
+  while (looks() > 2 * int64_t(boxes.size()) && tiling.enlarge(plan)) continue;
 }
 
 template <class P>
