@@ -59,13 +59,18 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
     }
   }
   if constexpr (P::S == 1) {
-    if (is_nearest_given(plan, number)) return copy_nearest<T>(plan, b, start, done), true;
+    if (is_nearest_given(plan, number)) {
+      copy_nearest<T>(plan, b, start, done);
+      return true;
+    }
   }
   if constexpr (has_direct<T, P>()) {
     if (!is_direct<T>(plan, m, number)) return false;
-    if constexpr (P::S == 2)
-      if (!plan.c.is_matrix) return sum_rows_of<RowsOfGrid, T>(plan, m, b, start, done), true;
-    if constexpr (by_matrix_too<T, P>()) sum_rows_of<RowsByMatrix, T>(plan, m, b, start, done);
+    if (plan.c.is_matrix) {
+      if constexpr (by_matrix_too<T, P>()) sum_rows_of<RowsByMatrix, T>(plan, m, b, start, done);
+    } else if constexpr (P::S == 2) {
+      sum_rows_of<RowsOfGrid, T>(plan, m, b, start, done);
+    }
     return true;
   }
   return false;

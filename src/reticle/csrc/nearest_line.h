@@ -24,10 +24,7 @@ struct NearestLine {
   RETICLE_INLINE Found at(V norm, V& check) const {
     V x = rounded_product(norm, half) + middle;
     check += x * 0;
-    if constexpr (mirrored) {
-      const auto far = norm * norm > 1;
-      if (any(far)) x = far ? rounded_product(fold_by<4>(norm), half) + middle : x;
-    }
+    if constexpr (mirrored) x = fold_far(norm, half, middle, x);
     V pixel = floor_of(x + A(0.5));
     if constexpr (mirrored) pixel = mirror(pixel, last, edge);
     return {pixel, smaller_of(larger_of(pixel, V{}), last)};

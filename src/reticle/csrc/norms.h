@@ -25,6 +25,14 @@ RETICLE_INLINE I mirror(I i, N last, E edge) {
   return i < 0 ? -edge - i : i > last ? 2 * last + edge - i : i;
 }
 
+// Pixels of a mirrored axis: of points beyond the image, where they are by whole periods; `inside` of the others.
+template <class V>
+RETICLE_INLINE V fold_far(V norm, V half, V middle, V inside) {
+  const auto far = (norm * norm > 1) & (norm - norm == 0);
+  if (!any(far)) return inside;
+  return far ? rounded_product(fold_by<4>(norm), half) + middle : inside;
+}
+
 // As axis.fold().
 template <class V>
 RETICLE_INLINE V fold(const Axis& axis, V norm) {

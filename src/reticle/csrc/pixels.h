@@ -5,26 +5,9 @@
 namespace reticle {
 namespace {
 
-template <int size>
-struct BitsOfSize;
-template <>
-struct BitsOfSize<1> {
-  using type = uint8_t;
-};
-template <>
-struct BitsOfSize<2> {
-  using type = uint16_t;
-};
-template <>
-struct BitsOfSize<4> {
-  using type = uint32_t;
-};
-template <>
-struct BitsOfSize<8> {
-  using type = uint64_t;
-};
 template <class T>
-using BitsOf = typename BitsOfSize<sizeof(T)>::type;
+using BitsOf = std::conditional_t<sizeof(T) == 1, uint8_t,
+                                  std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
 // As many as a vector of the wide type has lanes.
 template <class T>
 using Pixels = typename VectorOf<BitsOf<T>, VecOf<Wide<T>>::lanes>::type;

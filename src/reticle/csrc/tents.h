@@ -131,10 +131,7 @@ struct NormLine {
     const V x = pixels(norm);
     check += x * 0;
     V inside = smaller_of(larger_of(x, all_of<V>(low)), all_of<V>(high));
-    if (outside > NEAREST_PIXEL) {
-      const auto far = (norm * norm > 1) & (norm - norm == 0);
-      if (any(far)) inside = far ? pixels(fold_by<4>(norm)) : inside;
-    }
+    if (outside > NEAREST_PIXEL) inside = fold_far(norm, all_of<V>(half), all_of<V>(middle), inside);
     return cells_of(nearest ? inside + X(0.5) : inside, Number<V>(first));
   }
 };

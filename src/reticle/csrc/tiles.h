@@ -10,9 +10,9 @@ namespace {
 // Numbers that an owner adds up at a time. A tile costs more than it saves where points near its edges are looked at twice, so they are large;
 // of what lies in one, little is in use at a time. Where samples alone make no work for many threads, tiles are smaller.
 constexpr int64_t LEAST_NUMBERS = 1 << 14, TILE_NUMBERS = 1 << 18, WHOLE_NUMBERS = 1 << 20;
-constexpr int64_t MOST_NUMBERS = 1 << 22;   // where points of a block are all over the image
-constexpr int64_t LAST_NUMBERS = 1 << 16;   // with many channels, side by side: they stay in the second cache
-constexpr int64_t GROUP_NUMBERS = 1 << 14;  // with more channels than a vector holds, plane by plane: they stay in the nearest one
+constexpr int64_t ENLARGED_NUMBERS = 1 << 22;  // where points of a block are all over the image
+constexpr int64_t LAST_NUMBERS = 1 << 16;      // with many channels, side by side: they stay in the second cache
+constexpr int64_t GROUP_NUMBERS = 1 << 14;     // with more channels than a vector holds, plane by plane: they stay in the nearest one
 
 // How the input is cut: boxes of pixels, and groups of channels that are treated together.
 template <class P>
@@ -66,7 +66,7 @@ struct Tiling {
   }
   // To tiles twice as large. False: they would be too large, or fewer than two, for as many threads.
   bool enlarge(const P& plan) {
-    if (tiles() <= 2 || 2 * numbers() > MOST_NUMBERS) return false;
+    if (tiles() <= 2 || 2 * numbers() > ENLARGED_NUMBERS) return false;
     const int axis = count[2] > 1 ? 2 : count[1] > 1 ? 1 : 0;
     size[axis] = std::min(2 * size[axis], plan.c.size[axis]);
     lay_out(plan);

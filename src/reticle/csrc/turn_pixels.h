@@ -8,20 +8,18 @@
 namespace reticle {
 namespace {
 
-template <int C, class B>
-RETICLE_APART void to_planes(const B* __restrict from, B* __restrict to, int64_t plane, int64_t count) {
-#pragma GCC ivdep
-  for (int64_t p = 0; p < count; p++)
-#pragma GCC unroll 4
-    for (int k = 0; k < C; k++) to[k * plane + p] = from[p * C + k];
+// Number k of pixel p: of planes, else of pixels whose channels lie side by side.
+template <bool planes, int C>
+RETICLE_INLINE int64_t place_of(int64_t p, int k, int64_t plane) {
+  return planes ? k * plane + p : p * C + k;
 }
 
-template <int C, class B>
-RETICLE_APART void to_pixels(const B* __restrict from, B* __restrict to, int64_t plane, int64_t count) {
+template <bool to_planes, int C, class B>
+RETICLE_APART void turn_piece(const B* __restrict from, B* __restrict to, int64_t plane, int64_t count) {
 #pragma GCC ivdep
   for (int64_t p = 0; p < count; p++)
 #pragma GCC unroll 4
-    for (int k = 0; k < C; k++) to[p * C + k] = from[k * plane + p];
+    for (int k = 0; k < C; k++) to[place_of<to_planes, C>(p, k, plane)] = from[place_of<!to_planes, C>(p, k, plane)];
 }
 
 template <int C, class B>
@@ -33,9 +31,9 @@ void turn_pixels(const Turn& turn, const Threads& threads) {
       const B* from = (const B*)t.from + b * t.from_batch;
       B* to = (B*)t.to + b * t.to_batch;
       if (t.to_planes)
-        to_planes<C>(from + first * C, to + first, t.plane, count);
+        turn_piece<true, C>(from + first * C, to + first, t.plane, count);
       else
-        to_pixels<C>(from + first, to + first * C, t.plane, count);
+        turn_piece<false, C>(from + first, to + first * C, t.plane, count);
     }
   };
   threads.run(turn.batch * turn.pieces(), task, (void*)&turn);
