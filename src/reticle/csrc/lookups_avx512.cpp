@@ -30,13 +30,15 @@ Extent extent_of(DType dtype, const Lookup& s) {
   return extent_lookup<BFloat16>(s);
 }
 
+template <bool by_loads>
 Looked nearest_of(const Lookup& s) {
-  if (s.count < AT_ONCE) return s.outside > NEAREST_PIXEL ? nearest_lookup<true, false>(s) : nearest_lookup<false, false>(s);
-  return s.outside > NEAREST_PIXEL ? nearest_lookup<true, true>(s) : nearest_lookup<false, true>(s);
+  const bool mirrored = s.outside > NEAREST_PIXEL;
+  if (s.count < AT_ONCE) return mirrored ? nearest_lookup<by_loads, true, false>(s) : nearest_lookup<by_loads, false, false>(s);
+  return mirrored ? nearest_lookup<by_loads, true, true>(s) : nearest_lookup<by_loads, false, true>(s);
 }
 
-const Lookups all_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, INT64_MAX, true};
-const Lookups lookups_of_few = {forward_of, slopes_of, scatter_of, extent_of, nearest_of, 4, false};
+const Lookups all_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of<false>, INT64_MAX, true};
+const Lookups lookups_of_few = {forward_of, slopes_of, scatter_of, extent_of, nearest_of<true>, 4, false};
 
 constexpr int TIMES = 64, MOST_TICKS = 25;  // where lookups are quick, eight of them take 5 to 15 ticks; where they are not, 50 and more
 
