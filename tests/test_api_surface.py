@@ -37,10 +37,10 @@ def test_the_public_surface_is_the_one_committed():
 
 
 def test_every_public_name_is_there_and_documented():
-    assert set(reticle.__all__) <= set(dir(reticle))
     for name in reticle.__all__:
         thing = getattr(reticle, name)
-        assert not callable(thing) or inspect.getdoc(thing), name
+        # its own: what a class does not say of itself, inspect.getdoc() takes from nn.Module
+        assert not callable(thing) or vars(thing).get("__doc__", getattr(thing, "__doc__", None)), name
 
 
 def test_grid_sample_takes_what_torchs_takes():

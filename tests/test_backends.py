@@ -11,6 +11,7 @@ import reticle
 from reticle import MODES, Mode, explain, grid_sample, use_backend, warp
 from reticle.sampling import BACKENDS, Spec, native, triton
 from reticle.sampling import backends as backends_module
+from reticle.sampling.aten import refuses
 from reticle.sampling.backends import choose
 
 IMAGE, GRID = torch.zeros(1, 1, 4, 4), torch.zeros(1, 2, 2, 2)
@@ -43,8 +44,8 @@ def test_auto_always_finds_one_and_the_reference_refuses_nothing(ndim, dtype):
     for device in ("cpu", "cuda"):
         for call in [*CALLS, (OWN, "wrap", True)]:
             spec = Spec(device, dtype, ndim, *call)
-            assert choose(spec).refuses(spec) is None
-            assert choose(spec, "reference").name == "reference"
+            assert choose("f", spec).refuses(spec) is None
+            assert choose("f", spec, "reference").name == "reference"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -52,7 +53,7 @@ def test_auto_always_finds_one_and_the_reference_refuses_nothing(ndim, dtype):
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 def test_aten_takes_what_it_must(mode, padding_mode, dtype):
     for align_corners in (False, True):
-        assert choose(Spec("cpu", dtype, 2, mode, padding_mode, align_corners), "aten").name == "aten"
+        assert choose("f", Spec("cpu", dtype, 2, mode, padding_mode, align_corners), "aten").name == "aten"
 
 
 @pytest.mark.parametrize(
@@ -74,10 +75,25 @@ def test_aten_takes_what_it_must(mode, padding_mode, dtype):
 def test_aten_says_why_it_refuses(change, why):
     spec = SPEC._replace(**change)
     with pytest.raises(NotImplementedError) as e:
-        choose(spec, "aten")
+        choose("f", spec, "aten")
     able = FIRST_OF_ALL_MODES if spec.mode in ("nearest", "bilinear", "bicubic", "bspline3") else "reference"
-    assert str(e.value) == f"reticle.grid_sample: backend 'aten' {why}.\n  Use backend='auto', or {able!r}."
-    assert choose(spec).name == able
+    assert str(e.value) == f"f: backend 'aten' {why}.\n  Use backend='auto', or {able!r}."
+    assert choose("f", spec).name == able
+
+
+def test_a_warp_refuses_in_its_own_name():
+    with pytest.raises(NotImplementedError, match=r"^reticle.warp: backend 'aten' has no lanczos3 mode.\n"):
+        warp(IMAGE, torch.eye(2, 3)[None], mode="lanczos3", backend="aten")
+
+
+def test_aten_is_not_taken_where_torch_would_raise():
+    spec = SPEC._replace(device="cuda")
+    assert refuses(spec) is None
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert refuses(spec) == "has no deterministic gradient on a GPU" and refuses(SPEC) is None
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_a_named_backend_runs_and_auto_takes_the_first_able(calls):
@@ -108,6 +124,14 @@ def test_use_backend_as_a_block_may_come_again(calls):
             grid_sample(IMAGE, GRID)
         grid_sample(IMAGE, GRID)
     assert calls == ["reference", FIRST] * 2
+
+
+def test_use_backend_as_a_block_may_stand_within_itself(calls):
+    block = use_backend("reference")
+    with block, block:
+        grid_sample(IMAGE, GRID)
+    grid_sample(IMAGE, GRID)
+    assert calls == ["reference", FIRST]
 
 
 def test_use_backend_as_a_statement_lasts(calls):
@@ -154,7 +178,7 @@ def test_an_unknown_backend_is_answered_and_changes_nothing(calls):
     ],
 )
 def test_explain_has_a_line_for_each_backend(mode, padding_mode, forced, aten):
-    chosen = choose(SPEC._replace(mode=mode, padding_mode=padding_mode)).name if forced == "auto" else forced
+    chosen = choose("f", SPEC._replace(mode=mode, padding_mode=padding_mode)).name if forced == "auto" else forced
     detail = "" if native.WHY_NOT else f" ({native.instruction_set()})"
     compiled = native.refuses(SPEC._replace(mode=mode)) or ("chosen" if chosen == "native" else "able") + detail
     aten = "chosen" if chosen == "aten" and aten == "able" else aten

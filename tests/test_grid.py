@@ -229,6 +229,7 @@ HINT = "\n  It maps normalised target points to source points; add the batch axi
             "`points` must have a floating dtype; got torch.int64.\n  Convert it first, for example points.float().",
         ),
         ([1.0], POINTS, TypeError, "`matrix` must be a tensor; got list."),
+        (MATRIX, torch.tensor(1.0), ValueError, "`points` must have shape (..., D), the last axis (x, y) or (x, y, z); got ()."),
         (MATRIX, [0.0, 0.0], TypeError, "`points` must be a tensor; got list."),
         (
             MATRIX,

@@ -153,10 +153,11 @@ def test_a_prefiltered_image_is_met_on_its_pixels(size, padding_mode, align_corn
     axes = [to_norm(torch.arange(n, dtype=torch.float64), n, align_corners) for n in size]
     centres = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None].to(device)
     for mode in ("bspline3", "gaussian", Mode(Bell(0.6), support=4).to(device)):
-        coefficients = prefilter(image, mode, padding_mode, align_corners)
-        assert coefficients.shape == image.shape and coefficients.dtype == image.dtype
-        got = grid_sample(coefficients, centres, mode, padding_mode, align_corners)
-        torch.testing.assert_close(got, image, rtol=0, atol=1e-10)
+        for value in (0.0, 1.5, (0.5, -2.0)):
+            coefficients = prefilter(image, mode, padding_mode, align_corners, value=value)
+            assert coefficients.shape == image.shape and coefficients.dtype == image.dtype
+            got = grid_sample(coefficients, centres, mode, padding_mode, align_corners, value=value)
+            torch.testing.assert_close(got, image, rtol=0, atol=1e-10)
 
 
 def test_interpolating_modes_need_no_prefilter(device):

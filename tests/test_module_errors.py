@@ -84,6 +84,9 @@ def test_localizer_of_another_family_is_explained():
 
 
 def test_wrong_localizer_is_explained():
+    with pytest.raises(TypeError, match="^Localizer: `features` must be a network, an nn.Module; got <class .*Flatten'>.$"):
+        Localizer(nn.Flatten, 16, Affine())
+    assert Localizer(nn.Flatten(), np.int64(16), Affine()).head.in_features == 16
     with pytest.raises(ValueError, match="^Localizer: `num_features` must be a whole number of at least 1; got 0.$"):
         Localizer(nn.Flatten(), 0, Affine())
     with pytest.raises(ValueError, match=r"^Localizer: `start` must have shape \(P,?\), P = 6; got \(5,\).$"):

@@ -9,7 +9,21 @@ import torch
 from families import FAMILIES, SIZES, make, random_theta, transformer
 from torch import nn
 
-from reticle import Affine, Compose, Localizer, Mode, Projective, Rigid, Similarity, SpatialTransformer, ThinPlateSpline
+from reticle import (
+    Affine,
+    Attention,
+    Compose,
+    Localizer,
+    Mode,
+    Projective,
+    RecurrentLocalizer,
+    RecurrentSpatialTransformer,
+    Restricted,
+    Rigid,
+    Similarity,
+    SpatialTransformer,
+    ThinPlateSpline,
+)
 
 each_family = pytest.mark.parametrize("key", FAMILIES)
 PLANE = [key for key in FAMILIES if key.endswith("2d")]
@@ -119,13 +133,26 @@ def test_compiled_in_one_graph_for_any_size_forward_and_backward(key):
             torch.testing.assert_close(mine, theirs)
 
 
+def small_recurrent():
+    features = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    localizer = RecurrentLocalizer(features, 4, Attention(), steps=2, hidden=3)
+    return RecurrentSpatialTransformer(SpatialTransformer(localizer, Attention()))
+
+
+OPEN_ENDED = {
+    **{key: lambda key=key: small_network(make(key)) for key in PLANE},
+    "antialias": lambda: small_network(Similarity(), output_size=(4, 5), antialias=2, align_corners=True),
+    "no rotation": lambda: small_network(Restricted(rotation=False)),
+    "no translation": lambda: small_network(Restricted(translation=False)),
+    "recurrent": small_recurrent,
+}
+
+
 @pytest.mark.compile
-@pytest.mark.parametrize(
-    ("key", "options"),
-    [*((key, {}) for key in PLANE), ("similarity_2d", {"output_size": (4, 5), "antialias": 2, "align_corners": True})],
-)
-def test_exported_for_any_batch_and_size(key, options):
-    layer = small_network(make(key), **options)
+@pytest.mark.filterwarnings("ignore:The tensor attributes:UserWarning")  # torch means its own recurrent layers
+@pytest.mark.parametrize("build", OPEN_ENDED.values(), ids=OPEN_ENDED)
+def test_exported_for_any_batch_and_size(build):
+    layer = build()
     batch, height, width = (torch.export.Dim(name, min=low, max=64) for name, low in (("batch", 1), ("height", 8), ("width", 8)))
     program = torch.export.export(layer, (torch.rand(3, 1, 9, 8),), dynamic_shapes=({0: batch, 2: height, 3: width},))
     for shape in ((5, 1, 12, 10), (1, 1, 8, 20)):
@@ -136,12 +163,9 @@ def test_exported_for_any_batch_and_size(key, options):
 # jit is on its way out of torch, and says so; of a size it says that it may become a constant: it does not
 @pytest.mark.compile  # sizes are tensors while jit traces
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-@pytest.mark.parametrize(
-    ("key", "options"),
-    [*((key, {}) for key in PLANE), ("similarity_2d", {"output_size": (4, 5), "antialias": 2, "align_corners": True})],
-)
-def test_traced_for_any_batch_and_size(key, options):
-    layer = small_network(make(key), **options)
+@pytest.mark.parametrize("build", OPEN_ENDED.values(), ids=OPEN_ENDED)
+def test_traced_for_any_batch_and_size(build):
+    layer = build()
     traced = torch.jit.trace(layer, torch.rand(3, 1, 9, 8))
     for shape in ((5, 1, 12, 10), (1, 1, 8, 20)):
         x = torch.rand(shape)

@@ -92,6 +92,17 @@ def test_grid_carries_gradient():
     assert layer.localizer.head.bias.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_grid_carries_gradient_though_it_was_looked_at_without(mode):
+    layer = transformer(Similarity(), (1, 5, 8))
+    warp = layer.warp(torch.rand(2, 1, 5, 8))
+    with mode():
+        seen = warp.grid
+    assert torch.equal(warp.grid, seen)
+    warp.grid.square().sum().backward()
+    assert layer.localizer.head.bias.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("transform", [Affine(), ThinPlateSpline()], ids=["affine", "tps"])
 def test_one_theta_serves_many_images_and_many_serve_one(transform):
     x, theta = torch.rand(3, 2, 5, 8, dtype=torch.float64), random_theta(transform)

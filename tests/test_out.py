@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from helpers import OUT, SIZES, able, off_kink_grid, oracle_batch
@@ -47,6 +48,15 @@ def test_what_is_read_may_be_written(backend, sample, args):
     both = torch.rand(3, 3, 3, 6)
     want = sample(both[:2], *args, padding_mode="border", backend=backend)
     assert torch.equal(sample(both[:2], *args, padding_mode="border", backend=backend, out=both[1:]), want)
+
+
+@backends
+def test_views_of_one_array_are_one_memory(backend):
+    array = np.arange(400, dtype=np.float32)
+    image, out = (torch.from_numpy(array[start : start + 256]).view(1, 1, 16, 16) for start in (0, 40))
+    turned = torch.tensor([[[0.6, -0.8, 0.0], [0.8, 0.6, 0.0]]])
+    want = warp(image, turned, backend=backend)
+    assert torch.equal(warp(image, turned, backend=backend, out=out), want)
 
 
 @backends

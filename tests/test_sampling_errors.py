@@ -109,6 +109,12 @@ DENSE = "`{0}` must be dense; got {1}.\n  Convert it first with {0}.to_dense()."
             ValueError,
             FN + "`value` must be finite in torch.float16; got [0.0, 100000.0, 0].",
         ),
+        (
+            (IMAGE, GRID),
+            {"padding_mode": "constant", "value": np.array([0, np.inf, 0])},
+            ValueError,
+            FN + "`value` must be finite in torch.float32; got array([ 0., inf,  0.]).",
+        ),
         ((IMAGE, GRID), {"padding_mode": "constant", "value": "a"}, TypeError, FN + NUMBERS.format("'a'")),
         ((IMAGE, GRID), {"padding_mode": "constant", "value": None}, TypeError, FN + NUMBERS.format("None")),
         ((IMAGE, GRID), {"padding_mode": "constant", "value": 1j}, TypeError, FN + NUMBERS.format("1j")),

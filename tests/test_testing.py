@@ -94,15 +94,15 @@ class FailsOnEmptyBatch(Translation):
 
 
 class WrongInverse(Translation):
-    def inverse(self, theta, size=None):
+    def inverted(self, theta, size):
         return -0.9 * theta
 
 
 class InverseOfAnotherOrder(Affine):
     """Inverts the linear part and negates the translation, instead of turning it back too."""
 
-    def inverse(self, theta, size=None):
-        back = super().inverse(theta, size).unflatten(1, (2, 3))
+    def inverted(self, theta, size):
+        back = super().inverted(theta, size).unflatten(1, (2, 3))
         return torch.cat([back[..., :2], -theta.unflatten(1, (2, 3))[..., 2:]], dim=-1).flatten(1)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 import pickle
 
 import numpy as np
@@ -145,6 +146,14 @@ def test_constants_move_with_the_model_and_are_not_saved():
     assert moved is transform and transform.control.device.type == transform.solution.device.type == "meta"
 
 
+def test_constants_are_made_when_a_model_without_memory_gets_some():
+    with torch.device("meta"):
+        transform = ThinPlateSpline((3, 4), 0.5)
+    transform.to_empty(device="cpu")
+    theta, points = (torch.tensor(part) for part in case((3, 4)))
+    assert torch.equal(transform(theta.reshape(1, -1), points), ThinPlateSpline((3, 4), 0.5)(theta.reshape(1, -1), points))
+
+
 def test_copies_and_pickles_bend_the_same():
     transform = ThinPlateSpline((3, 4), 0.5)
     file = io.BytesIO()
@@ -168,6 +177,10 @@ def test_wrong_lattice_and_regularisation_are_explained():
     for lattice in [(4,), (4, 4, 4), 16, (4.0, 4.0), (0, 4)]:
         with pytest.raises(ValueError, match=r"^ThinPlateSpline: `lattice` must be 2 positive whole numbers"):
             ThinPlateSpline(lattice)
-    for regularisation in (-0.1, float("nan")):
-        with pytest.raises(ValueError, match=f"^ThinPlateSpline: `regularisation` must be 0 or more; got {regularisation}.$"):
+    with pytest.raises(ValueError, match=r"^ThinPlateSpline: `regularisation` must be 0 or more; got -0.1.$"):
+        ThinPlateSpline(regularisation=-0.1)
+    for regularisation in (math.inf, math.nan):
+        with pytest.raises(ValueError, match=f"^ThinPlateSpline: `regularisation` must be finite in torch.float64; got {regularisation}.$"):
             ThinPlateSpline(regularisation=regularisation)
+    with pytest.raises(TypeError, match=r"^ThinPlateSpline: `regularisation` must be a real number, .*; got '1'.$"):
+        ThinPlateSpline(regularisation="1")

@@ -81,6 +81,8 @@ def test_attention_of_fixed_scale_says_what_it_cannot():
     for scale in (0, -1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match=f"^Attention: `scale` must be a positive number or None; got {scale!r}."):
             Attention(scale=scale)
+    with pytest.raises(TypeError, match="^Attention: `scale` must be a real number, .*; got '0.5'.$"):
+        Attention(scale="0.5")
     assert not Attention(scale=0.5).has_identity and Attention(scale=1.0).has_identity and Attention().has_identity
 
 

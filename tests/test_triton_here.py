@@ -99,11 +99,11 @@ def test_a_broken_triton_is_a_reason_not_an_error(tmp_path):
 def test_it_is_chosen_on_a_gpu_and_missed_there(monkeypatch):
     spec = Spec("cuda", torch.float32, 2, "bicubic", "wrap", True)
     monkeypatch.setitem(triton_backend._known, "reason", None)
-    assert choose(spec).name == "triton" and choose(spec._replace(mode="lanczos3")).name == "reference"
+    assert choose("f", spec).name == "triton" and choose("f", spec._replace(mode="lanczos3")).name == "reference"
     monkeypatch.setitem(triton_backend._known, "reason", "is not there")
-    assert choose(spec).name == "reference"
+    assert choose("f", spec).name == "reference"
     with pytest.raises(NotImplementedError, match="backend 'triton' is not there"):
-        choose(spec, "triton")
+        choose("f", spec, "triton")
 
 
 @pytest.mark.compile

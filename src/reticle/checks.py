@@ -3,7 +3,7 @@
 Only static facts are checked (shape, dtype, device): a look at values would wait for the device and break compiled graphs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from typing import cast
 
@@ -89,7 +89,7 @@ def check_size(fn: str, name: str, size: Sequence[int], ndim: int | None = None)
 
 def check_positive_int(fn: str, name: str, n: object) -> None:
     """Raise ValueError unless ``n`` is a whole number of at least 1."""
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
         raise ValueError(f"{fn}: `{name}` must be a whole number of at least 1; got {n!r}.")
 
 
@@ -120,9 +120,20 @@ def _is_real(x: object) -> bool:
 def check_finite(fn: str, name: str, value: object, dtype: torch.dtype = torch.float64) -> None:
     """Raise ValueError unless the numbers in ``value``, one or several, are finite in ``dtype``. Tensors pass: a look would wait."""
     largest = torch.finfo(dtype).max
-    for number in value if isinstance(value, Sequence) else (value,):
-        if isinstance(number, Real) and not abs(cast(float, number)) <= largest:
-            raise ValueError(f"{fn}: `{name}` must be finite in {dtype}; got {value!r}.")
+    if not all(abs(number) <= largest for number in _numbers(value)):
+        raise ValueError(f"{fn}: `{name}` must be finite in {dtype}; got {value!r}.")
+
+
+def _numbers(x: object) -> Iterator[float]:
+    """The real numbers in ``x``, a number, a sequence or an array, but not in a tensor."""
+    if isinstance(x, Tensor):
+        return
+    x = x.tolist() if hasattr(x, "tolist") else x  # of an array
+    for part in x if isinstance(x, Sequence) else (x,):
+        if isinstance(part, Real):
+            yield cast(float, part)
+        elif isinstance(part, Sequence):
+            yield from _numbers(part)
 
 
 def _second_line(hint: str) -> str:

@@ -112,6 +112,8 @@ def apply_matrix(matrix: Float[Tensor, "b r c"], points: Float[Tensor, "*n d"]) 
              [ 1.5000,  1.7500]]])
     """
     check_floating("reticle.apply_matrix", "points", points)
+    if points.ndim == 0:
+        raise ValueError("reticle.apply_matrix: `points` must have shape (..., D), the last axis (x, y) or (x, y, z); got ().")
     check_matrix("reticle.apply_matrix", matrix, points.shape[-1])
     check_device("reticle.apply_matrix", "matrix", matrix, "points", points)
     return move_points(matrix, points.reshape(1, -1, points.shape[-1])).reshape(matrix.shape[0], *points.shape)

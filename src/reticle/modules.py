@@ -30,9 +30,12 @@ class Warp:
     @property
     def grid(self) -> Tensor:
         """Where each output pixel was read from: normalised source points ``(B, *out, D)``."""
-        if self._grid is None:
-            self._grid = self._make_grid()
-        return self._grid
+        if self._grid is not None:
+            return self._grid
+        grid = self._make_grid()
+        if torch.is_grad_enabled() or not self.theta.requires_grad:  # else a look at it, as for a log, would cut it off for good
+            self._grid = grid
+        return grid
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.output, self.theta, self.grid))
@@ -69,6 +72,8 @@ class Localizer(nn.Module):
 
     def __init__(self, features: nn.Module, num_features: int, transform: AbstractTransform, start: Tensor | None = None) -> None:
         super().__init__()
+        if not isinstance(features, nn.Module):
+            raise TypeError(f"Localizer: `features` must be a network, an nn.Module; got {features!r}.")
         _check_transform("Localizer", transform)
         check_positive_int("Localizer", "num_features", num_features)
         if start is not None:

@@ -109,5 +109,5 @@ class RecurrentSpatialTransformer(nn.Module):
         theta = self.transformer.localizer(x)
         params = self.transformer.transform.num_params
         hint = "The localiser must answer for each step; RecurrentLocalizer does."
-        check_shape("RecurrentSpatialTransformer", "theta", theta, "B T P", B=len(x), P=params, hint=hint)
+        check_shape("RecurrentSpatialTransformer", "theta", theta, "B T P", B=x.shape[0], P=params, hint=hint)
         return tuple(self.transformer.sample(x, step) for step in theta.unbind(1))

@@ -90,9 +90,9 @@ Tensor forward(Call& c, const Tensor& input, const View& read, const std::option
   if (!output) output = make_tensor(read, output_sizes(c));
   const View written = view("output", *output);
   set_output(c, "output", written);
+  if (is_empty(c)) return *output;
   STD_TORCH_CHECK(!overlaps_itself(written), "reticle: elements of `output` must not share memory");
   c.fill = c.padding == CONSTANT ? values.data() : nullptr;
-  if (is_empty(c)) return *output;
   const Turns turns = turns_of(c, read, written);
   const Tensor from = turns.input ? turned(c.dtype, planes_for(read), input) : input;
   const Tensor to = !turns.output ? *output : turns.last ? make_tensor(read, output_sizes(c)) : planes_for(written);

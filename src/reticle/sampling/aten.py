@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def refuses(s: "Spec") -> str | None:
     """Why torch cannot do the call, or None."""
+    if s.device == "cuda" and torch.are_deterministic_algorithms_enabled():
+        return "has no deterministic gradient on a GPU"
     if s.mode == "nearest":
         return "rounds half to even in nearest mode, not up"
     if s.mode not in ("bilinear", "bicubic"):

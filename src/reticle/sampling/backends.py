@@ -63,8 +63,8 @@ BACKENDS: tuple[Backend, ...] = (  # in order of preference
 _forced = "auto"
 
 
-def choose(spec: Spec, name: str = "auto") -> Backend:
-    """The first backend that does not refuse; a named backend that refuses raises with its reason."""
+def choose(fn: str, spec: Spec, name: str = "auto") -> Backend:
+    """The first backend that does not refuse; a named backend that refuses raises with its reason, in the name of ``fn``."""
     name = _forced if name == "auto" else name
     if name == "auto":
         return next(b for b in BACKENDS if b.refuses(spec) is None)
@@ -73,7 +73,7 @@ def choose(spec: Spec, name: str = "auto") -> Backend:
     why = backend.refuses(spec)
     if why is not None:
         able = next(b.name for b in BACKENDS if b.refuses(spec) is None)
-        raise NotImplementedError(f"reticle.grid_sample: backend {name!r} {why}.\n  Use backend='auto', or {able!r}.")
+        raise NotImplementedError(f"{fn}: backend {name!r} {why}.\n  Use backend='auto', or {able!r}.")
     return backend
 
 
@@ -90,6 +90,7 @@ class use_backend:
     def __init__(self, name: str) -> None:
         find_backend(name)
         self._name, self._entered = name, False
+        self._before: list[str] = []  # one entry for each block that is open
         self._set()
 
     def __enter__(self) -> None:
@@ -99,11 +100,12 @@ class use_backend:
 
     def _set(self) -> None:
         global _forced
-        self._before, _forced = _forced, self._name
+        self._before.append(_forced)
+        _forced = self._name
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         global _forced
-        _forced = self._before
+        _forced = self._before.pop()
 
 
 def explain(
@@ -127,7 +129,7 @@ def explain(
     check_batch(fn, "input", input, "grid_or_matrix", grid_or_matrix)
     check_bool(fn, "align_corners", align_corners)
     spec = make_spec(input, mode, padding_mode, align_corners)
-    chosen = choose(spec).name if _forced == "auto" else _forced
+    chosen = choose(fn, spec).name if _forced == "auto" else _forced
     return "\n".join(f"{b.name:10s} {b.refuses(spec) or _able(b, chosen)}" for b in BACKENDS)
 
 

@@ -78,7 +78,7 @@ def grid_sample(
     check_batch(fn, "input", input, "grid", grid)
     check_bool(fn, "align_corners", align_corners)
     fill = make_fill(fn, value, padding_mode, input)
-    chosen = choose(make_spec(input, mode, padding_mode, align_corners, fill), backend)
+    chosen = choose(fn, make_spec(input, mode, padding_mode, align_corners, fill), backend)
     if out is not None:
         batch = grid.shape[0] if input.shape[0] == 1 else input.shape[0]
         size = (batch, input.shape[1], *grid.shape[1:-1])

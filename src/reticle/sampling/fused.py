@@ -59,7 +59,7 @@ def warp(
     output_size = tuple(size) if output_size is None else check_size(fn, "output_size", output_size, len(size))
     check_bool(fn, "align_corners", align_corners)
     fill = make_fill(fn, value, padding_mode, input)
-    chosen = choose(make_spec(input, mode, padding_mode, align_corners, fill), backend)
+    chosen = choose(fn, make_spec(input, mode, padding_mode, align_corners, fill), backend)
     if out is not None:
         batch = matrix.shape[0] if input.shape[0] == 1 else input.shape[0]
         check_out(fn, out, (batch, input.shape[1], *output_size), mode, {"input": input, "matrix": matrix, "value": fill})

@@ -66,4 +66,6 @@ def _is_memory(out: Tensor, *inputs: Tensor) -> bool:
 
 
 def _same_memory(a: Tensor, b: Tensor) -> bool:
-    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    """Whether their storages overlap: two of them may be views of one array, each from another place on."""
+    x, y = a.untyped_storage(), b.untyped_storage()
+    return x.data_ptr() < y.data_ptr() + y.nbytes() and y.data_ptr() < x.data_ptr() + x.nbytes()

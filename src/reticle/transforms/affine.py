@@ -38,7 +38,7 @@ class Affine(AbstractMatrixTransform):
     def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         return theta.unflatten(1, (self.ndim, self.ndim + 1))
 
-    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        matrix = self.matrix(theta, size)
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
+        matrix = self.entries(theta, size)
         linear = torch.linalg.inv(matrix[..., : self.ndim])
         return join(linear, -product(linear, matrix[..., self.ndim :])[..., 0]).flatten(1)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..checks import check_numbers
 from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join, positive
 
 
@@ -33,6 +34,7 @@ class Attention(AbstractMatrixTransform):
 
     def __init__(self, scale: float | None = None, *, ndim: int = 2) -> None:
         super().__init__()
+        check_numbers("Attention", "scale", 1.0 if scale is None else scale)
         if scale is not None and not (0 < scale < math.inf):
             raise ValueError(f"Attention: `scale` must be a positive number or None; got {scale!r}.\n  0.5 is a window of half the size.")
         self.ndim, self.scale = check_ndim("Attention", ndim), scale
@@ -46,8 +48,7 @@ class Attention(AbstractMatrixTransform):
         scale = positive(theta[:, :1]) if self.scale is None else torch.full_like(theta[:, :1], self.scale)
         return join(torch.diag_embed(scale.expand(-1, self.ndim)), theta[:, -self.ndim :])
 
-    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        self._check(theta, size)
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
         if not self.has_identity:
             raise NotImplementedError(
                 f"Attention: no inverse within a family of fixed scale {self.scale}.\n  Use Attention() with a free scale."

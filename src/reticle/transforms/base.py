@@ -87,15 +87,33 @@ class AbstractTransform(ABC, nn.Module):
 
 
 class AbstractMatrixTransform(AbstractTransform):
-    """A transform that is one homogeneous matrix per sample; members give :meth:`entries` and :meth:`inverse`."""
+    """A transform that is one homogeneous matrix per sample; members give :meth:`entries` and :meth:`inverted`."""
 
     @abstractmethod
     def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b r c"]:
         """:meth:`matrix` without checks."""
 
     @abstractmethod
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
+        """:meth:`inverse` without checks."""
+
     def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        """The ``theta`` of the inverse map, in closed form: source to target."""
+        """The ``theta`` of the inverse map, in closed form: source to target, in float32 or wider.
+
+        Args:
+            theta: ``(B, P)``.
+            size: lengths of the source axes, as in :meth:`forward`.
+        Returns:
+            ``(B, P)``.
+        Raises:
+            ValueError, TypeError: as :meth:`forward`.
+            NotImplementedError: the family holds no inverses, as of a fixed scale.
+            torch.linalg.LinAlgError: a matrix of a family that does not keep it invertible has none.
+        Gradients:
+            To ``theta``, of any order.
+        """
+        size = self._check(theta, size)
+        return self.inverted(theta.to(coordinate_dtype(theta.dtype)), size)
 
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b r c"]:
         """The homogeneous matrix of the map; see :meth:`AbstractTransform.matrix`."""

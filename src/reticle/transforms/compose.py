@@ -52,7 +52,10 @@ class Compose(AbstractTransform):
         return points
 
     def matrix(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b c c"]:
-        """The product of the matrices, ``(B, D+1, D+1)``, if every part has one."""
+        """The product of the matrices, ``(B, D+1, D+1)``, if every part has one.
+
+        Of several projective parts it shows again what lay behind one viewer but before the last; :meth:`move` does not.
+        """
         self._check(theta, size)
         first, *rest = (to_homogeneous(t.matrix(part, size)) for t, part in self._parts(theta))
         return functools.reduce(product, rest, first)

@@ -44,8 +44,7 @@ class Restricted(AbstractMatrixTransform):
         linear = positive(log_scale)[..., None] * rotation(angle, size)
         return join(linear, product(linear, t[..., None])[..., 0])
 
-    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        size = self._check(theta, size)
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
         angle, log_scale, t = self._split(theta)
         # y = L (x + t) is undone by x = L^-1 (y - L t)
         moved = product(positive(log_scale)[..., None] * rotation(angle, size), t[..., None])[..., 0]
@@ -56,6 +55,6 @@ class Restricted(AbstractMatrixTransform):
         """Angle, logarithm of the scale and translation, 0 where they are switched off."""
         parts, start = [], 0
         for on, width in ((self.rotation, 1), (self.scale, 1), (self.translation, 2)):
-            parts.append(theta[:, start : start + width] if on else theta.new_zeros(len(theta), width))
+            parts.append(theta[:, start : start + width] if on else theta.new_zeros(theta.shape[0], width))
             start += width * bool(on)
         return parts[0], parts[1], parts[2]

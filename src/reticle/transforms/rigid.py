@@ -42,8 +42,7 @@ class Rigid(AbstractMatrixTransform):
     def entries(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b d d+1"]:
         return join(rotation(theta[:, : -self.ndim], size), theta[:, -self.ndim :])
 
-    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        size = self._check(theta, size)
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
         angle, t = theta[:, : -self.ndim], theta[:, -self.ndim :]
         back = rotation(-angle, size)
         return torch.cat([-angle, -product(back, t[..., None])[..., 0]], dim=1)

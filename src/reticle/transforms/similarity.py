@@ -44,8 +44,7 @@ class Similarity(AbstractMatrixTransform):
         angle, log_scale, t = self._split(theta)
         return join(positive(log_scale)[..., None] * rotation(angle, size), t)
 
-    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        size = self._check(theta, size)
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
         angle, log_scale, t = self._split(theta)
         back = positive(-log_scale)[..., None] * rotation(-angle, size)
         return torch.cat([-angle, -log_scale, -product(back, t[..., None])[..., 0]], dim=1)

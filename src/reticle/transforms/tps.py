@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..checks import check_size
+from ..checks import check_finite, check_numbers, check_size
 from ..grid import base_grid
 from .base import TRANSFORMS, AbstractTransform
 
@@ -43,14 +43,16 @@ class ThinPlateSpline(AbstractTransform):
         lattice = check_size("ThinPlateSpline", "lattice", lattice, 2)
         if min(lattice) < 2:
             raise ValueError(f"ThinPlateSpline: `lattice` must have at least 2 rows and 2 columns; got {lattice!r}.")
+        check_numbers("ThinPlateSpline", "regularisation", regularisation)
+        check_finite("ThinPlateSpline", "regularisation", regularisation)
         if not regularisation >= 0:
             raise ValueError(f"ThinPlateSpline: `regularisation` must be 0 or more; got {regularisation!r}.")
         self.lattice, self.regularisation = lattice, float(regularisation)
-        control = base_grid(lattice, align_corners=True, dtype=torch.float64).flatten(0, 1)
+        control, solution = self._constants()
         self.num_params = 2 * len(control)
         # not persistent: constants of the family, not weights
         self.register_buffer("control", control, persistent=False)
-        self.register_buffer("solution", _solve(control, self.regularisation), persistent=False)
+        self.register_buffer("solution", solution, persistent=False)
 
     def identity(self) -> Float[Tensor, " p"]:
         return torch.zeros(self.num_params)
@@ -66,10 +68,16 @@ class ThinPlateSpline(AbstractTransform):
     def extra_repr(self) -> str:
         return f"lattice={self.lattice}, regularisation={self.regularisation}, num_params={self.num_params}"
 
+    def _constants(self) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m+3 m"]]:
+        control = base_grid(self.lattice, align_corners=True, dtype=torch.float64).flatten(0, 1)
+        return control, _solve(control, self.regularisation)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ThinPlateSpline":
         """Follow the model to its device, but never to a narrower dtype: coordinates stay exact under ``.half()``."""
         control, solution = self.control, self.solution
         super()._apply(fn, recurse)
+        if control.is_meta and not self.control.is_meta:  # there was nothing to follow
+            control, solution = self._constants()
         self.control, self.solution = control.to(self.control.device), solution.to(self.solution.device)
         return self
 

@@ -35,6 +35,5 @@ class Translation(AbstractMatrixTransform):
         eye = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device)
         return join(eye.expand(theta.shape[0], -1, -1), theta)
 
-    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
-        self._check(theta, size)
+    def inverted(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None) -> Float[Tensor, "b p"]:
         return -theta
