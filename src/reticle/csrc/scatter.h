@@ -53,7 +53,7 @@ template <class T, class P>
 const typename P::A* gradient_of(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Segment<P>& s, const T* g,
                                  typename P::A* buffer) {
   if constexpr (std::is_same<T, typename P::A>::value)
-    if (tiling.in_place && plan.c.output.stride[1] == 1 && plan.c.output.stride[4] == tiling.channels) return g;
+    if (tiling.in_place && tiling.channels > 1 && plan.c.output.stride[1] == 1 && plan.c.output.stride[4] == tiling.channels) return g;
   turn_over(plan, tiling, tile, s, g, buffer);
   return buffer;
 }
@@ -227,9 +227,10 @@ template <class P>
 RETICLE_APART void scatter_segment(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Rows& rows, const Matrix& m, int64_t b,
                                    Segment<P>& s, const Reading<P>& r, const typename P::A* gradient) {
   int points[SEGMENT];
-  const int64_t width = tiling.channels;
+  constexpr int64_t lanes = VecOf<typename P::A>::lanes;
+  const int64_t width = tiling.channels, numbers = (s.count * width + lanes - 1) / lanes * lanes;
   // a gradient that is not finite must not meet a weight of 0 that is not its own
-  const bool careful = s.edge && !all_finite(gradient, (s.count * width + 7) & ~7);
+  const bool careful = s.edge && !all_finite(gradient, numbers);
   if (!careful) {
     const bool all = !tiling.cut && !s.any_hard;
     const int count = all ? s.count : choose_points(plan, tiling, tile, s, points);

@@ -32,7 +32,7 @@ struct Tiling {
     const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     paired = P::S == 2 && plan.width[2] == 2 && c.channels <= 4;
-    in_place = is_in_place(c, lanes);
+    in_place = is_in_place(c, lanes, paired);
     const bool many = (c.grad_input.stride[0] == 0 ? 1 : c.batch) * ((c.channels + channels - 1) / channels) >= 4;
     const int64_t most = std::min(std::max(cells * channels / 8, LEAST_NUMBERS), TILE_NUMBERS);
     cut = cells * channels > (many ? WHOLE_NUMBERS : most);
@@ -72,12 +72,12 @@ struct Tiling {
     lay_out(plan);
     return true;
   }
-  // With several vectors of channels side by side, in the type of the sums, and samples enough to share out.
-  static bool is_in_place(const Call& c, int64_t lanes) {
+  // In the type of the sums, one plane, or several vectors of channels side by side and samples enough to share out.
+  static bool is_in_place(const Call& c, int64_t lanes, bool paired) {
     const int64_t* to = c.grad_input.stride;
     int64_t step = c.channels;
-    bool dense = to[0] != 0 && to[1] == 1 && c.channels > lanes && c.channels % lanes == 0 && c.batch >= 4 &&
-                 (c.dtype == FLOAT32 || c.dtype == FLOAT64);
+    const bool alone = c.channels == 1 && !paired, vectors = to[1] == 1 && c.channels > lanes && c.channels % lanes == 0 && c.batch >= 4;
+    bool dense = to[0] != 0 && (alone || vectors) && (c.dtype == FLOAT32 || c.dtype == FLOAT64);
     for (int a = 2; a >= 0; step *= c.size[a--]) dense &= c.size[a] == 1 || to[a + 2] == step;
     return dense;
   }
