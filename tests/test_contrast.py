@@ -52,6 +52,55 @@ def test_plain_ground_becomes_zero_with_gradients_that_are_numbers():
     assert x.grad.isfinite().all()
 
 
+NARROW = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+
+
+@NARROW
+@pytest.mark.parametrize("light", [0.0, 0.7])
+def test_plain_ground_becomes_zero_in_16_bits_and_under_autocast(dtype, light):
+    x = torch.full((1, 3, 16, 16), light)
+    for norm in (ContrastNorm(), ContrastNorm().to(dtype)):
+        assert norm(x.to(dtype)).dtype == dtype and norm(x.to(dtype)).abs().max() < 1e-2
+    with torch.autocast("cpu", dtype):
+        assert ContrastNorm()(x).dtype == torch.float32 and ContrastNorm()(x).abs().max() < 1e-2
+
+
+@NARROW
+def test_images_of_16_bits_are_normalised_as_precisely_as_others(dtype):
+    x, near = (0.5 + 0.1 * torch.rand(2, 3, 9, 12)).to(dtype), {"rtol": torch.finfo(dtype).eps, "atol": 1e-6}
+    norm = GlobalNorm()
+    norm.set(0.55, 0.03)
+    for part in (norm, ContrastNorm()):
+        assert part(x).dtype == dtype
+        torch.testing.assert_close(part(x).float(), part(x.float()), **near)
+
+
+def test_bytes_are_normalised_to_float():
+    norm = GlobalNorm()
+    norm.set(2.0, 2.0)
+    assert torch.equal(norm(torch.tensor([1, 2, 5], dtype=torch.uint8)), torch.tensor([-0.5, 0.0, 1.5]))
+
+
+def test_a_threshold_whose_square_is_0_still_divides():
+    x = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    y = ContrastNorm(threshold=1e-30)(x)
+    y.sum().backward()
+    assert not y.any() and x.grad.isfinite().all()
+
+
+@pytest.mark.compile
+def test_one_graph_and_one_program_serve_every_size():
+    network = torch.nn.Sequential(GlobalNorm(), ContrastNorm())
+    torch.compiler.reset()
+    compiled = torch.compile(network, fullgraph=True, dynamic=True, backend="aot_eager")
+    batch, height, width = (torch.export.Dim(name, min=1, max=64) for name in ("batch", "height", "width"))
+    program = torch.export.export(network, (torch.rand(3, 2, 9, 8),), dynamic_shapes=({0: batch, 2: height, 3: width},)).module()
+    for shape in ((3, 2, 9, 8), (5, 2, 7, 20), (2, 2, 30, 3)):
+        x = torch.rand(shape)
+        for other in (compiled, program):
+            torch.testing.assert_close(other(x), network(x))
+
+
 def test_gradients_are_those_of_differences():
     x = torch.rand(1, 2, 5, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(ContrastNorm().double(), x)
@@ -94,8 +143,12 @@ def test_mean_and_deviation_are_saved():
         (lambda: ContrastNorm(threshold=0.0), "ContrastNorm: `threshold` must be above 0; got 0.0."),
         (lambda: ContrastNorm()(torch.rand(3, 4, 4)), "`x` must have shape (B, C, H, W) with at least one channel; got (3, 4, 4)."),
         (lambda: gaussian_kernel(0), "gaussian_kernel: `size` must be a whole number of at least 1; got 0."),
-        (lambda: GlobalNorm().set(0.1, 0.0), "GlobalNorm: `std` must be above 0; got 0.0.\n  All pixels of the training images"),
-        (lambda: GlobalNorm().set(math.nan, 1.0), "GlobalNorm: `mean` must be finite"),
+        (lambda: ContrastNorm(threshold=1e39), "ContrastNorm: `threshold` must be finite in torch.float32; got 1e+39."),
+        (lambda: GlobalNorm().set(0.1, 0.0), "GlobalNorm: `std` must be above 0 in torch.float32; got 0.0.\n  All pixels of the training"),
+        (lambda: GlobalNorm().set(0.1, 1e-60), "GlobalNorm: `std` must be above 0 in torch.float32; got 1e-60."),
+        (lambda: GlobalNorm().half().set(0.1, 1e-9), "GlobalNorm: `std` must be above 0 in torch.float16; got 1e-09."),
+        (lambda: GlobalNorm().set(0.1, 1e60), "GlobalNorm: `std` must be finite in torch.float32; got 1e+60."),
+        (lambda: GlobalNorm().set(math.nan, 1.0), "GlobalNorm: `mean` must be finite in torch.float32; got nan."),
     ],
 )
 def test_wrong_arguments_are_refused(call, message):

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..checks import check_finite, check_floating, check_numbers, check_positive_int
+from ..grid import coordinate_dtype
 
 
 class GlobalNorm(nn.Module):
@@ -37,18 +38,22 @@ class GlobalNorm(nn.Module):
         """Take ``mean`` and ``std`` from now on.
 
         Raises:
-            ValueError: one of them is not finite, or ``std`` is not above 0, as of images that are all alike.
+            ValueError: in the dtype of the buffers one of them is not finite, or ``std`` is not above 0, as of images that are all alike.
         """
-        check_finite("GlobalNorm", "mean", mean)
-        check_finite("GlobalNorm", "std", std)
-        if std <= 0:
-            raise ValueError(f"GlobalNorm: `std` must be above 0; got {std!r}.\n  All pixels of the training images have the same value.")
+        dtype = self.std.dtype
+        check_finite("GlobalNorm", "mean", mean, dtype)
+        check_finite("GlobalNorm", "std", std, dtype)
+        if not torch.as_tensor(std, dtype=dtype) > 0:
+            alike = "All pixels of the training images have the same value, or nearly so."
+            raise ValueError(f"GlobalNorm: `std` must be above 0 in {dtype}; got {std!r}.\n  {alike}")
         self.mean.fill_(mean)
         self.std.fill_(std)
 
     def forward(self, x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-        """The normalised images."""
-        return (x - self.mean) / self.std
+        """The normalised images, in the dtype of ``x`` if it is floating."""
+        # in 16 bits the difference would be rounded before it is divided
+        normalised = (x.to(coordinate_dtype(x.dtype)) - self.mean) / self.std
+        return normalised.to(x.dtype) if x.is_floating_point() else normalised
 
 
 class ContrastNorm(nn.Module):
@@ -59,13 +64,15 @@ class ContrastNorm(nn.Module):
         m(U)_{ij} = \frac{\sum_{pq} k_p k_q\, \overline{U}_{i+p, j+q}}{\sum_{pq} k_p k_q\, [(i+p, j+q)\ \text{inside}]}
 
     :math:`\overline{U}` is the mean over the channels. At the edges the part of the kernel that lies inside counts as the whole.
-    Where the deviation is below the threshold ``t``, as on a plain background, ``t`` takes its place.
+    Where the deviation is below the threshold ``t``, as on a plain background, ``t`` takes its place. Computed in float32 or wider, also
+    under autocast.
 
     Args:
         kernel: the weights ``k`` along one axis, an odd number of them; a Gaussian over 7 pixels if None.
         threshold: ``t``.
     Raises:
-        ValueError: the kernel has no middle or a sum of 0, or the threshold is not above 0; when called, ``x`` is no batch of images.
+        ValueError: the kernel has no middle or a sum of 0, or the threshold is not above 0 or not finite in float32; when called, ``x`` is
+            no batch of images.
     Gradients:
         To ``x``, finite everywhere; no parameters.
 
@@ -85,7 +92,7 @@ class ContrastNorm(nn.Module):
         row = torch.as_tensor(weights, dtype=torch.float64)
         if row.ndim != 1 or row.numel() % 2 == 0 or not row.sum() > 0:
             raise ValueError(f"ContrastNorm: `kernel` must be an odd number of weights with a sum above 0; got {tuple(row.tolist())}.")
-        check_finite("ContrastNorm", "threshold", threshold)
+        check_finite("ContrastNorm", "threshold", threshold, torch.float32)
         if not threshold > 0:
             raise ValueError(f"ContrastNorm: `threshold` must be above 0; got {threshold!r}.")
         self.threshold = threshold
@@ -97,15 +104,22 @@ class ContrastNorm(nn.Module):
         check_floating("ContrastNorm", "x", x)
         if x.ndim != 4 or x.shape[1] == 0:
             raise ValueError(f"ContrastNorm: `x` must have shape (B, C, H, W) with at least one channel; got {tuple(x.shape)}.")
-        inside = self._smooth(x.new_ones(1, 1, *x.shape[2:]))
-        centred = x - self._smooth(x.mean(1, keepdim=True)) / inside
+        # the threshold divides what rounding leaves of a plain ground: 16 bits would leave too much
+        wide = x.to(coordinate_dtype(x.dtype))
+        inside = self._smooth(wide.new_ones(1, 1, *x.shape[2:]))
+        centred = wide - self._smooth(wide.mean(1, keepdim=True)) / inside
         variance = self._smooth(centred.square().mean(1, keepdim=True)) / inside
         # limited before the root, whose slope at 0 is infinite
-        return centred / variance.clamp(min=self.threshold**2).sqrt()
+        deviation = variance.clamp(min=torch.finfo(wide.dtype).tiny).sqrt().clamp(min=self.threshold)
+        return (centred / deviation).to(x.dtype)
 
     def _smooth(self, x: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+        # no convolution: autocast and TF32 would round its sums to 8 or 11 bits
         row, reach = self.kernel.to(x.dtype), self.kernel.numel() // 2
-        return F.conv2d(F.conv2d(x, row.view(1, 1, -1, 1), padding=(reach, 0)), row.view(1, 1, 1, -1), padding=(0, reach))
+        for axis, sides in ((2, (0, 0, reach, reach)), (3, (reach, reach))):
+            padded, size = F.pad(x, sides), x.shape[axis]
+            x = (torch.stack([padded.narrow(axis, i, size) for i in range(len(row))], dim=-1) * row).sum(-1)
+        return x
 
     def extra_repr(self) -> str:
         """What ``print(norm)`` shows."""
