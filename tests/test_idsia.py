@@ -161,6 +161,24 @@ def test_second_look_sees_the_window_of_the_first():
     torch.testing.assert_close(network.seen[1], expected)
 
 
+SAMPLERS = [{"padding_mode": "border"}, {"mode": "bicubic"}, {"padding_mode": "constant", "value": 0.5, "backend": "reference"}]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_second_look_is_read_as_the_transformer_reads(sampler):
+    options = sampler | {"output_size": (24, 28), "antialias": 2}
+    model = small(localizers={1: (3, 4, 5)}, refine=1, sampler=options, input_norm="none").double()
+    network, x = Constant([2.0, 0, 0.25, 0, 2, 0]), torch.rand(1, *IMAGE, dtype=torch.float64)
+    model.transformer.localizer.localizer = network
+    model(x)
+    expected = SpatialTransformer(nn.Identity(), Affine(), **sampler).sample(x, network.theta).output
+    assert torch.equal(network.seen[1], expected)
+    # read by the defaults it would be another
+    assert not torch.allclose(expected, SpatialTransformer(nn.Identity(), Affine()).sample(x, network.theta).output)
+    inner, outer = model.transformer.localizer._sampler[0], model.transformer
+    assert inner.backend == outer.backend and (outer.output_size, outer.antialias) == ((24, 28), 2)
+
+
 def test_parameters_of_other_families_add_up():
     family = TRANSFORMS["similarity"]()
     network = Constant([0.1, -0.2, 0.3, 0.0])
@@ -192,6 +210,22 @@ def test_refined_network_starts_as_the_identity_and_learns():
             "IDSIA: `localizers` must give three widths, for maps of at least 8×8 pixels; got [3, 4] for (3, 32, 32).",
         ),
         ({"localizers": {1: (7,), 2: (3, 4, 5)}, "shared": 2}, "IDSIA: `shared` must be blocks without a transformer between them"),
+        (
+            {"shared": 2},
+            "IDSIA: `shared` must be 0 without a transformer before convolution 1; got 2.\n  Give it one: localizers={1: (a, b, c)}.",
+        ),
+        ({"localizers": {2: (3, 4, 5)}, "refine": 3}, "IDSIA: `refine` must be 0 without a transformer before convolution 1; got 3."),
+        ({"localizers": {1: (7,)}, "shared": 9}, "IDSIA: `shared` must be a number of blocks, 0 to 3; got 9."),
+        ({"localizers": {1: (7,)}, "shared": True}, "IDSIA: `shared` must be a number of blocks, 0 to 3; got True."),
+        ({"localizers": {1: (3, 4, 5)}, "refine": -1}, "IDSIA: `refine` must be a whole number of at least 0; got -1."),
+        ({"localizers": {1: (3, 4, 5)}, "refine": 1.0}, "IDSIA: `refine` must be a whole number of at least 0; got 1.0."),
+        ({"kernels": (7, 4)}, "IDSIA: `kernels` must be three positive whole numbers, one for each convolution; got (7, 4)."),
+        ({"filters": 4}, "IDSIA: `filters` must be three positive whole numbers, one for each convolution; got 4."),
+        ({"filters": (4, 0, 6)}, "IDSIA: `filters` must be three positive whole numbers, one for each convolution; got (4, 0, 6)."),
+        (
+            {"localizers": {1: (3, 4, 5)}, "sampler": {"output_size": 24}},
+            "IDSIA: `sampler.output_size` must be 2 positive whole numbers (H, W); got 24.",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(options, message):

@@ -1,5 +1,7 @@
 """How else can θ be found? By looking again through the window found so far; or from what the classifier's own layers see."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ class RefiningLocalizer(nn.Module):
         localizer: the network ``f``, from images to θ; at the start it says the identity.
         transform: the family of θ; one that has an identity.
         looks: how many, the first among them.
-        align_corners, mode, padding_mode: as for :func:`reticle.grid_sample`.
+        sampler: further arguments of :class:`reticle.SpatialTransformer`: what a look sees is read as they say.
     Raises:
         ValueError: ``looks`` is no positive number, or the family has no identity.
 
@@ -36,24 +38,14 @@ class RefiningLocalizer(nn.Module):
     Reference: Lin & Lucey 2017, eq. (6); Finnveden, Jansson & Lindeberg 2020, sec. 3.
     """
 
-    def __init__(
-        self,
-        localizer: nn.Module,
-        transform: AbstractTransform,
-        *,
-        looks: int = 2,
-        align_corners: bool = False,
-        mode: str = "bilinear",
-        padding_mode: str = "zeros",
-    ) -> None:
+    def __init__(self, localizer: nn.Module, transform: AbstractTransform, *, looks: int = 2, **sampler: Any) -> None:
         super().__init__()
         check_positive_int("RefiningLocalizer", "looks", looks)
         if not transform.has_identity:
             raise ValueError(f"RefiningLocalizer: `transform` must contain the identity, or no correction is none; got {transform!r}.")
         self.localizer, self.transform, self.looks = localizer, transform, looks
-        sampler = SpatialTransformer(nn.Identity(), transform, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
         # in a tuple, where torch does not look for parts: it is given θ and is no transformer of the network
-        self._sampler = (sampler,)
+        self._sampler = (SpatialTransformer(nn.Identity(), transform, **sampler),)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p"]:
         """θ after the last look."""

@@ -5,11 +5,13 @@ Reference: Moodstocks 2015, "99.61% on GTSRB with Spatial Transformer Networks";
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..checks import check_size
 from ..modules import Localizer, SpatialTransformer
 from .base import MODELS, build_transform
 from .contrast import ContrastNorm, GlobalNorm
@@ -76,17 +78,19 @@ class IDSIA(nn.Module):
     ) -> None:
         super().__init__()
         _check_names(norm=(norm, NORMS), input_norm=(input_norm, PREPARATIONS))
-        places = _places(localizers or {})
+        _check_widths(filters=filters, kernels=kernels)
+        places, sampler = _places(localizers or {}), sampler or {}
+        _check_first(1 in places, shared=shared, refine=refine)
         image: Shape = (input_shape[0], input_shape[1], input_shape[2])
         self.prepare = nn.Sequential(*(part() for part in PREPARATIONS[input_norm]))
         self.transformer: nn.Module = nn.Identity()
-        height, width = (sampler or {}).get("output_size") or image[1:] if 1 in places else image[1:]
-        before = _inside(places, transform, sampler or {}, batch_norm=localizer_norm)
-        layers, shape = _blocks((image[0], height, width), filters, kernels, NORMS[norm], before)
+        before = _inside(places, transform, sampler, batch_norm=localizer_norm)
+        seen = _window(image, sampler) if 1 in places else image
+        layers, shape = _blocks(seen, filters, kernels, NORMS[norm], before)
         if 1 in places:
             own = None if shared else _features(image, places[1], batch_norm=localizer_norm)
             features = own or _shared(layers[:shared], filters, kernels, image, places[1])
-            self.transformer = _transformer(features, places[1][-1], transform, refine=refine, **(sampler or {}))
+            self.transformer = _transformer(features, places[1][-1], transform, refine=refine, **sampler)
         drop = [nn.Dropout(dropout)] if dropout else []
         linear = [*drop, nn.Linear(math.prod(shape), hidden), nn.ReLU(), *drop, nn.Linear(hidden, num_classes)]
         self.classifier = nn.Sequential(*layers, nn.Flatten(), *linear)
@@ -100,7 +104,7 @@ def _inside(
     places: Mapping[int, Widths], transform: str | Mapping[str, Any], sampler: Mapping[str, Any], *, batch_norm: bool
 ) -> Callable[[int, Shape], list[nn.Module]]:
     """What stands before a convolution inside the network: a transformer, or nothing."""
-    inner = {key: value for key, value in sampler.items() if key not in ("output_size", "antialias")}
+    inner = _reading(sampler)
 
     def before(place: int, shape: Shape) -> list[nn.Module]:
         if place == 1 or place not in places:
@@ -151,8 +155,23 @@ def _transformer(
     family = build_transform(transform)
     localizer: nn.Module = Localizer(features, units, family)
     if refine:
-        localizer = RefiningLocalizer(localizer, family, looks=refine + 1, align_corners=sampler.get("align_corners", False))
+        # its looks are of the image's size, for which the features are made
+        localizer = RefiningLocalizer(localizer, family, looks=refine + 1, **_reading(sampler))
     return SpatialTransformer(localizer, family, **sampler)
+
+
+def _reading(sampler: Mapping[str, Any]) -> dict[str, Any]:
+    """How pixels are read, whatever the size of the output."""
+    return {key: value for key, value in sampler.items() if key not in ("output_size", "antialias")}
+
+
+def _window(image: Shape, sampler: Mapping[str, Any]) -> Shape:
+    """Shape of what the first transformer shows."""
+    size = sampler.get("output_size")
+    if size is None:
+        return image
+    height, width = check_size("IDSIA", "sampler.output_size", size, 2)
+    return image[0], height, width
 
 
 def _after(shape: Shape, width: int, kernel: int) -> Shape:
@@ -173,3 +192,21 @@ def _check_names(**given: tuple[str, Mapping[str, Any]]) -> None:
     for argument, (name, known) in given.items():
         if name not in known:
             raise ValueError(f"IDSIA: `{argument}` must be one of {', '.join(known)}; got {name!r}.")
+
+
+def _check_widths(**given: Widths) -> None:
+    for argument, widths in given.items():
+        three = isinstance(widths, Sequence) and len(widths) == 3
+        if not three or not all(isinstance(n, Integral) and n > 0 for n in widths):
+            raise ValueError(f"IDSIA: `{argument}` must be three positive whole numbers, one for each convolution; got {widths!r}.")
+
+
+def _check_first(there: bool, *, shared: int, refine: int) -> None:
+    """Raise unless what is said of the first transformer is possible, and nothing is said where it is not ``there``."""
+    blocks, times = "a number of blocks, 0 to 3", "a whole number of at least 0"
+    for argument, number, most, allowed in (("shared", shared, 3, blocks), ("refine", refine, math.inf, times)):
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
+            raise ValueError(f"IDSIA: `{argument}` must be {allowed}; got {number!r}.")
+        if number and not there:
+            fix = "Give it one: localizers={1: (a, b, c)}."
+            raise ValueError(f"IDSIA: `{argument}` must be 0 without a transformer before convolution 1; got {number}.\n  {fix}")
