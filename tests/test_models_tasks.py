@@ -1,5 +1,6 @@
 """The networks of the tasks beside classification: sizes computed from the papers' layers, the identity at the start, learning, errors."""
 
+import math
 import re
 
 import pytest
@@ -16,6 +17,10 @@ each_reader = pytest.mark.parametrize("name", READERS)
 
 def reader(name, input_shape=(1, 60, 62), **options):
     return MODELS[name](input_shape, 7, length=3, **(SMALL | options))
+
+
+def locator(**options):
+    return MODELS["locator"]((1, 84, 84), **options)
 
 
 def count(module):
@@ -78,11 +83,25 @@ def test_windows_may_start_in_the_middle(name):
     assert (warp if name == "ffn_spn" else warp[2]).theta.tolist() == [[0.5, 0, 0, 0, 0.5, 0]] * 2
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize("start", ["big", 0.5, [0.5, "0"]])
 def test_a_start_that_is_no_theta_is_answered(start):
     message = f"`start` must be a list of numbers, one for each parameter of the transform; got {start!r}."
-    with pytest.raises(ValueError, match=re.escape(message)):
-        reader("rnn_spn", start=start)
+    for make in (lambda: reader("ffn_spn", start=start), lambda: reader("rnn_spn", start=start), lambda: locator(start=start)):
+        with pytest.raises(ValueError, match="^" + re.escape(message)):
+            make()
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("name", ["ffn_spn", "rnn_spn"])
+def test_the_size_of_the_window_is_said_once(name):
+    message = "ffn_spn, rnn_spn: `sampler` must leave output_size to `downsample`; got (40, 40)."
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        reader(name, sampler={"output_size": (40, 40)})
+    for downsample in (0, 1.5):
+        message = f"ffn_spn, rnn_spn: `downsample` must be a whole number of at least 1; got {downsample}."
+        with pytest.raises(ValueError, match="^" + re.escape(message)):
+            reader(name, downsample=downsample)
 
 
 def test_each_digit_is_read_in_its_own_window():
@@ -97,7 +116,12 @@ def test_each_digit_is_read_in_its_own_window():
 
 
 def test_locator_has_the_layers_of_the_paper():
-    assert count(MODELS["locator"]((1, 84, 84))) == 5_947
+    assert count(locator()) == 5_947
+
+
+def test_locator_may_start_elsewhere():
+    found = locator(start=[-math.log(2), 0, 1])(torch.rand(2, 1, 84, 84))
+    torch.testing.assert_close(found.box, torch.tensor([[21.0, 63.0, 63.0, 105.0]]).expand(2, 4))
 
 
 def test_locator_starts_as_the_whole_image():
@@ -107,7 +131,7 @@ def test_locator_starts_as_the_whole_image():
 
 
 def test_box_is_where_the_window_is_read():
-    model = MODELS["locator"]((1, 84, 84))
+    model = locator()
     with torch.no_grad():
         model.transformer.localizer.head.bias.copy_(torch.tensor([0.5, 1.0, 0.25]).log())
         model.transformer.localizer.head.bias[1:] = torch.tensor([0.25, -0.5])
@@ -120,7 +144,7 @@ def test_box_is_where_the_window_is_read():
 
 
 def test_box_of_a_turned_window_is_the_one_around_it():
-    model = MODELS["locator"]((1, 84, 84), transform="similarity")
+    model = locator(transform="similarity")
     with torch.no_grad():
         model.transformer.localizer.head.bias[:2] = torch.tensor([torch.pi / 4, -0.5 * torch.log(torch.tensor(2.0))])
     torch.testing.assert_close(model(torch.rand(1, 1, 84, 84)).box, torch.tensor([[0.0, 0.0, 84.0, 84.0]]), rtol=0, atol=1e-4)

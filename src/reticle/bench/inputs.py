@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..grid import apply_matrix, base_grid, product, to_homogeneous
+from ..grid import apply_matrix, base_grid, norm_to_pixel, product, to_homogeneous
 from ..transforms import ThinPlateSpline
 from .cases import BOTH, Case
 
@@ -49,8 +49,8 @@ class Problem:
         grid = (
             apply_matrix(where, base_grid(self.case.size, dtype=torch.float64, device=where.device)) if self.is_matrix else where.double()
         )
-        sizes = torch.tensor(self.case.input[:1:-1], dtype=torch.float64, device=where.device)
-        return grid * (sizes / 2) + (sizes - 1) / 2
+        axes = zip(grid.unbind(-1), self.case.input[:1:-1], strict=True)
+        return torch.stack([norm_to_pixel(axis, n) for axis, n in axes], dim=-1)
 
 
 def make(case: Case, seed: int, device: str = "cpu") -> Problem:

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..modules import Localizer, SpatialTransformer
-from .base import MODELS, build_transform
+from ..grid import norm_to_pixel
+from .base import MODELS, transformer_of
 
 CORNERS = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 
@@ -65,14 +65,13 @@ class Locator(nn.Module):
             nn.Linear(hidden, hidden),
             nn.ReLU(),
         )
-        family = build_transform(transform)
-        localizer = Localizer(features, hidden, family, None if start is None else torch.tensor(start))
-        self.transformer = SpatialTransformer(localizer, family, output_size=(window, window), antialias=antialias)
+        self.transformer = transformer_of(features, hidden, transform, {"output_size": (window, window), "antialias": antialias}, start)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Located:
         """The window and its box; for windows that are turned or bent, the box around their corners."""
         warp = self.transformer.warp(x)
-        size = torch.tensor([x.shape[-1], x.shape[-2]], device=x.device)
-        # without aligned corners ±1 are the image's edges
-        corners = (self.transformer.transform(warp.theta, CORNERS.to(warp.theta), x.shape[2:]) + 1) * size / 2
+        norm = self.transformer.transform(warp.theta, CORNERS.to(warp.theta), x.shape[2:])
+        # the edge lies half a pixel before the first centre
+        axes = [norm_to_pixel(axis, n) + 0.5 for axis, n in zip(norm.unbind(-1), reversed(x.shape[2:]), strict=True)]
+        corners = torch.stack(axes, dim=-1)
         return Located(warp.output, torch.cat([corners.amin(1), corners.amax(1)], dim=1))

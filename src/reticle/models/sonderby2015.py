@@ -9,6 +9,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..checks import check_positive_int
 from ..modules import SpatialTransformer
 from ..recurrent import RecurrentLocalizer, RecurrentSpatialTransformer
 from .base import MODELS, build_transform, start_of, transformer_of
@@ -51,7 +52,7 @@ class FFNSPN(nn.Module):
         localizer_filters, localizer_hidden: widths in the localiser.
         transform: a registered name, or ``{name: .., **arguments}``.
         start: the window's ``theta`` before training; the identity if not given.
-        sampler: further arguments of :class:`reticle.SpatialTransformer`: align_corners, mode, ...
+        sampler: further arguments of :class:`reticle.SpatialTransformer`: align_corners, mode, ...; not output_size.
     """
 
     def __init__(
@@ -73,8 +74,7 @@ class FFNSPN(nn.Module):
         convolutions, width = _convolutions(input_shape, localizer_filters)
         features = _glorot(nn.Sequential(convolutions, nn.Linear(width, localizer_hidden), nn.ReLU()))
         window = _window(input_shape, downsample)
-        options = {"output_size": window[1:], **(sampler or {})}
-        self.transformer = transformer_of(features, localizer_hidden, transform, options, start)
+        self.transformer = transformer_of(features, localizer_hidden, transform, _options(window, sampler), start)
         self.classifier = SPNCNN(window, num_classes, length=length, filters=filters, hidden=hidden)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b t k"]:
@@ -97,7 +97,7 @@ class RNNSPN(nn.Module):
         localizer_filters, localizer_hidden: number of filters, and length of the recurrent unit's state.
         transform: a registered name, or ``{name: .., **arguments}``.
         start: the windows' ``theta`` before training; the identity if not given.
-        sampler: further arguments of :class:`reticle.SpatialTransformer`: align_corners, mode, ...
+        sampler: further arguments of :class:`reticle.SpatialTransformer`: align_corners, mode, ...; not output_size.
     """
 
     def __init__(
@@ -119,8 +119,7 @@ class RNNSPN(nn.Module):
         convolutions, width = _convolutions(input_shape, localizer_filters)
         family, window = build_transform(transform), _window(input_shape, downsample)
         localizer = RecurrentLocalizer(_glorot(convolutions), width, family, steps=length, hidden=localizer_hidden, start=start_of(start))
-        look = SpatialTransformer(localizer, family, output_size=window[1:], **(sampler or {}))
-        self.transformer = RecurrentSpatialTransformer(look)
+        self.transformer = RecurrentSpatialTransformer(SpatialTransformer(localizer, family, **_options(window, sampler)))
         self.classifier = _glorot(_classifier(window, num_classes, filters, hidden))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b t k"]:
@@ -153,8 +152,16 @@ def _classifier(input_shape: Shape, num_logits: int, filters: int, hidden: int) 
 
 
 def _window(input_shape: Shape, downsample: int) -> Shape:
+    check_positive_int("ffn_spn, rnn_spn", "downsample", downsample)
     channels, height, width = input_shape
     return channels, height // downsample, width // downsample
+
+
+def _options(window: Shape, sampler: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Arguments of the transformer, whose output the classifier is made for."""
+    if sampler and "output_size" in sampler:
+        raise ValueError(f"ffn_spn, rnn_spn: `sampler` must leave output_size to `downsample`; got {sampler['output_size']!r}.")
+    return {"output_size": window[1:], **(sampler or {})}
 
 
 def _glorot(network: nn.Sequential) -> nn.Sequential:
