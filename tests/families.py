@@ -20,6 +20,18 @@ MATRIX_FAMILIES = [key for key, (cls, _) in FAMILIES.items() if issubclass(cls, 
 SIZES = {2: (5, 8), 3: (3, 5, 4)}
 
 
+class Line(AbstractTransform):
+    """x' = a x + b on signals: right, and not the library's, which has no family in one dimension."""
+
+    num_params, ndim = 2, 1
+
+    def identity(self):
+        return torch.tensor([1.0, 0.0])
+
+    def move(self, theta, points, size=None):
+        return points * theta[:, None, :1] + theta[:, None, 1:]
+
+
 def make(key: str) -> AbstractTransform:
     """The family called ``key`` in FAMILIES, a fresh one."""
     cls, arguments = FAMILIES[key]

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from families import transformer
+from families import Line, transformer
 from torch import nn
 
 from reticle import Affine, Compose, Localizer, ParallelTransformers, Rigid, SpatialTransformer
@@ -54,6 +54,11 @@ def test_wrong_input_is_explained(x, error, message):
 def test_image_for_a_transformer_of_volumes_is_explained():
     with pytest.raises(ValueError, match=re.escape("SpatialTransformer: `x` must have shape (B, C, D, H, W) for Rigid; got (2, 1, 4, 4).")):
         transformer(Rigid(ndim=3), (1, 4, 4))(torch.zeros(2, 1, 4, 4))
+
+
+def test_signal_without_channels_is_explained():
+    with pytest.raises(ValueError, match=re.escape("SpatialTransformer: `x` must have shape (B, C, W) for Line; got (2, 8).")):
+        transformer(Line(), (1, 8))(torch.rand(2, 8))
 
 
 @pytest.mark.parametrize("transform", [Affine(), Compose(Affine())], ids=["matrix", "points"])
@@ -154,5 +159,8 @@ def test_parts_of_a_transformer_are_checked_when_it_is_made():
         SpatialTransformer(None, Affine())
     with pytest.raises(ValueError, match="^reticle: unknown backend 'atan'. Known: auto, native, triton, aten, reference.$"):
         SpatialTransformer(nn.Flatten(), Affine(), backend="atan")
+    for aligned in (1, "yes"):
+        with pytest.raises(TypeError, match=f"^SpatialTransformer: `align_corners` must be True or False; got {aligned!r}.$"):
+            SpatialTransformer(nn.Flatten(), Affine(), align_corners=aligned)
     with pytest.raises(TypeError, match=r"^`mode` must be a name in MODES or a Mode; got list\.$"):
         SpatialTransformer(nn.Flatten(), Affine(), mode=["bilinear"])

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from families import FAMILIES, SIZES, make, random_theta, transformer
@@ -195,3 +196,29 @@ def test_repr_shows_what_is_not_the_default():
     for part in ("output_size=(2, 3)", "mode='bicubic'", "padding_mode='border'", "align_corners=True", "antialias=2"):
         assert part in shown
     assert "=" not in repr(transformer(Affine(), (1, 4, 4))).split(head)[0]
+
+
+VALUES = [torch.tensor([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.3]), [0.1, 0.2, 0.3], torch.tensor(0.1)]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=["tensor", "array", "list", "one"])
+def test_repr_shows_a_value_of_several_numbers(value):
+    layer = transformer(Affine(), (3, 4, 4), padding_mode="constant", value=value)
+    assert f"padding_mode='constant', value={value!r}\n" in repr(layer)
+    outside = layer.sample(torch.rand(2, 3, 4, 4), torch.tensor([[1.0, 0, 9, 0, 1, 0]])).output[0, :, 0, 0]
+    torch.testing.assert_close(outside, torch.as_tensor(value, dtype=torch.float32).expand(3))
+
+
+def test_a_tensor_of_values_moves_with_the_module_and_is_no_weight():
+    value = torch.tensor([0.25, 0.5, 0.75])
+    layer = transformer(Affine(), (3, 4, 4), padding_mode="constant", value=value)
+    assert "value" not in layer.state_dict() and layer.value is value
+    assert layer.double().value.dtype == torch.float64 and layer.to("meta").value.device.type == "meta"
+    assert value.dtype == torch.float32
+
+
+def test_a_parameter_as_value_is_learnt_and_saved():
+    value = nn.Parameter(torch.tensor([0.25, 0.5, 0.75]))
+    layer = transformer(Affine(), (3, 4, 4), padding_mode="constant", value=value)
+    layer.sample(torch.rand(2, 3, 4, 4), torch.tensor([[1.0, 0, 9, 0, 1, 0]])).output.sum().backward()
+    assert "value" in layer.state_dict() and value.grad.tolist() == [32.0] * 3

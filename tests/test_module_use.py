@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from families import FAMILIES, MATRIX_FAMILIES, SIZES, make, random_theta, transformer
+from families import FAMILIES, MATRIX_FAMILIES, SIZES, Line, make, random_theta, transformer
 from torch import nn
 
 from reticle import (
@@ -164,6 +164,17 @@ def test_antialias_keeps_the_mean_of_volumes_too():
     x = torch.rand(1, 2, 4, 6, 2, dtype=torch.float64)
     layer = transformer(Affine(ndim=3), (2, 4, 6, 2), output_size=(2, 3, 1), antialias=2).double()
     torch.testing.assert_close(layer(x), x.unflatten(2, (2, 2)).unflatten(4, (3, 2)).unflatten(6, (1, 2)).mean((3, 5, 7)))
+
+
+@pytest.mark.parametrize("antialias", [1, 2])
+def test_signals_are_warped_by_a_transform_of_ones_own(antialias):
+    x = torch.rand(2, 3, 8, dtype=torch.float64)
+    layer = transformer(Line(), (3, 8), output_size=(4,), antialias=antialias).double()
+    theta = torch.tensor([[0.5, -0.5]], dtype=torch.float64)  # the left half
+    grid = 0.5 * base_grid((4 * antialias,), dtype=torch.float64)[None] - 0.5
+    expected = grid_sample(x, grid).unflatten(2, (4, antialias)).mean(3)
+    torch.testing.assert_close(layer.sample(x, theta).output, expected)
+    assert layer(x).shape == (2, 3, 4)
 
 
 def test_parallel_transformers_put_their_outputs_side_by_side_in_channels():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from families import Line
 
 from reticle import MODES, AbstractTransform, Affine, Mode, Translation
 from reticle.testing import check_mode, check_transform
@@ -160,8 +161,19 @@ class Shear(AbstractTransform):
         return points + theta[:, None] * points.flip(-1)
 
 
-def test_right_transform_of_ones_own_passes():
-    check_transform(Shear())
+@pytest.mark.parametrize("cls", [Shear, Line])
+def test_right_transform_of_ones_own_passes(cls):
+    check_transform(cls())
+
+
+class LostSecondDerivativeOfSignals(Line):
+    def move(self, theta, points, size=None):
+        return points * Square.apply(theta)[:, None, :1] + theta[:, None, 1:]
+
+
+def test_wrong_transform_of_signals_fails():
+    with pytest.raises((AssertionError, RuntimeError), match="Jacobian|does not require grad"):
+        check_transform(LostSecondDerivativeOfSignals())
 
 
 # modes, each wrong in one way -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .checks import check_batch, check_finite, check_floating, check_numbers, check_positive_int, check_shape, check_size
+from .checks import check_batch, check_bool, check_finite, check_floating, check_numbers, check_positive_int, check_shape, check_size
 from .grid import base_grid, coordinate_dtype, extent
 from .sampling import PADDING_MODES, Mode, find_backend, find_mode, grid_sample, warp
 from .transforms import AbstractMatrixTransform, AbstractTransform
@@ -113,13 +113,15 @@ class SpatialTransformer(nn.Module):
     Args:
         localizer: any module from the input to ``theta (B, P)``; usually a :class:`Localizer`.
         transform: the family of maps, such as ``Affine()``.
-        output_size: ``(H, W)`` or ``(D, H, W)`` of the output; the input's if None.
-        mode, padding_mode, value, align_corners, backend: as for :func:`reticle.grid_sample`.
+        output_size: ``(W,)``, ``(H, W)`` or ``(D, H, W)`` of the output; the input's if None.
+        mode, padding_mode, value, align_corners, backend: as for :func:`reticle.grid_sample`. A ``value`` that is a tensor moves with the
+            module; an ``nn.Parameter`` is learnt.
         antialias: sample so many times denser along each axis and average. With more than 1 shrinking does not alias, and the
             identity is no longer exact.
     Raises:
         ValueError: an argument is out of range; when called, ``theta`` has the wrong shape.
-        TypeError: ``transform`` is not a transform (a class, such as ``Affine`` for ``Affine()``), or ``localizer`` not a module.
+        TypeError: ``transform`` is not a transform (a class, such as ``Affine`` for ``Affine()``), ``localizer`` not a module,
+            ``align_corners`` neither True nor False, or ``value`` no real numbers.
     Gradients:
         To the input, and through ``theta`` to the localiser.
 
@@ -144,7 +146,7 @@ class SpatialTransformer(nn.Module):
         output_size: Sequence[int] | None = None,
         mode: str | Mode = "bilinear",
         padding_mode: str = "zeros",
-        value: float | Sequence[float] = 0.0,
+        value: float | Sequence[float] | Tensor = 0.0,
         align_corners: bool = False,
         antialias: int = 1,
         backend: str = "auto",
@@ -155,6 +157,7 @@ class SpatialTransformer(nn.Module):
         if not isinstance(localizer, nn.Module):
             raise TypeError(f"{fn}: `localizer` must be a module; got {localizer!r}.")
         check_positive_int(fn, "antialias", antialias)
+        check_bool(fn, "align_corners", align_corners)
         self.output_size = None if output_size is None else check_size(fn, "output_size", output_size, transform.ndim)
         # an unknown name is an error here, not at the first batch
         find_mode(mode), PADDING_MODES[padding_mode], find_backend(backend)
@@ -162,8 +165,13 @@ class SpatialTransformer(nn.Module):
             check_numbers(fn, "value", value)
             check_finite(fn, "value", value)
         self.localizer, self.transform, self.mode = localizer, transform, mode
-        self.padding_mode, self.value, self.align_corners = padding_mode, value, align_corners
+        self.padding_mode, self.align_corners = padding_mode, align_corners
         self.antialias, self.backend = antialias, backend
+        if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+            # so that it moves with the module; no weight to save: it is an argument
+            self.register_buffer("value", value, persistent=False)
+        else:
+            self.value = value
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b c *out"]:
         """The warped input."""
@@ -203,14 +211,15 @@ class SpatialTransformer(nn.Module):
     def _check_input(self, x: Tensor) -> None:
         check_floating("SpatialTransformer", "x", x)
         if x.ndim != self.transform.ndim + 2:
-            axes = {2: "(B, C, H, W)", 3: "(B, C, D, H, W)"}[self.transform.ndim]
+            axes = {1: "(B, C, W)", 2: "(B, C, H, W)", 3: "(B, C, D, H, W)"}[self.transform.ndim]
             raise ValueError(f"SpatialTransformer: `x` must have shape {axes} for {type(self.transform).__name__}; got {tuple(x.shape)}.")
 
     def extra_repr(self) -> str:
         """What ``print(st)`` shows besides its parts."""
         shown = {"output_size": None, "mode": "bilinear", "padding_mode": "zeros", "value": 0.0}
         shown |= {"align_corners": False, "antialias": 1, "backend": "auto"}
-        named = [f"{name}={getattr(self, name)!r}" for name, default in shown.items() if getattr(self, name) != default]
+        # as text: values of several numbers do not compare to one answer
+        named = [f"{name}={getattr(self, name)!r}" for name, default in shown.items() if repr(getattr(self, name)) != repr(default)]
         return ", ".join(n for n in named if not n.startswith("mode=Mode"))
 
 

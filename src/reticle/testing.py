@@ -7,7 +7,7 @@ from .grid import base_grid
 from .sampling import MODES, PADDING_MODES, Mode, grid_sample
 from .transforms import AbstractMatrixTransform, AbstractTransform
 
-_SIZES = {2: (3, 4), 3: (2, 3, 4)}
+_SIZES = {1: (5,), 2: (3, 4), 3: (2, 3, 4)}
 
 
 def check_transform(transform: AbstractTransform, *, seed: int = 0) -> None:
