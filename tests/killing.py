@@ -1,4 +1,7 @@
-"""How is a run killed in a test, and when are two runs the same?"""
+"""How is a run killed in a test, what does a process of its own need, and when are two runs the same?"""
+
+import os
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -25,6 +28,12 @@ def kill_at(monkeypatch, owner, name, *, call, before=True):
         return answer
 
     monkeypatch.setattr(owner, name, last)
+
+
+def environment():
+    """For a process that imports what the tests import, on one core."""
+    tests = Path(__file__).parent
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent / "src")]), "OMP_NUM_THREADS": "1"}
 
 
 def history(run):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from killing import Killed, assert_same_run, history, kill_at
+from killing import Killed, assert_same_run, environment, kill_at
 from safetensors.torch import load_file
 
 from reticle.recipe import changed, dump
@@ -22,10 +22,7 @@ from reticle.train import fit
 from reticle.training import atomic, lock
 from reticle.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from reticle.training.lock import alone_in
-from reticle.training.results import read_result
 from reticle.training.runs import Run
-
-TESTS = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -100,10 +97,6 @@ def test_line_cut_by_a_kill_is_written_again(tmp_path, monkeypatch, never_killed
     assert_same_run(Run(tmp_path), never_killed)
 
 
-def environment(**more):
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "src")]), "OMP_NUM_THREADS": "1"} | more
-
-
 SLOW = {"data": {"pause": 0.01}, "checkpoint_every": 3, "steps": 100}
 
 
@@ -131,22 +124,6 @@ def test_process_killed_at_a_random_moment_goes_on_bit_for_bit(tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert_same_run(run, other)
-
-
-@pytest.mark.slow
-def test_two_processes_of_torchrun_are_one_run(tmp_path):
-    recipe = tiny.recipe(model={"dropout": 0.0})
-    (tmp_path / "tiny.yaml").write_text(dump(recipe))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*torchrun, "-m", "reticle", "train", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "two")]
-    done = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True, timeout=300)
-    assert done.stdout.count("error_percent") == done.stderr.count("step 30 of 30") == 1  # one of them speaks
-    fit(recipe, tmp_path / "one")
-    one, two = Run(tmp_path / "one"), Run(tmp_path / "two")
-    assert read_result(two).processes == 2 and read_result(one).processes == 1
-    for a, b in zip(history(one), history(two), strict=True):
-        assert a == pytest.approx(b, abs=1e-5)
-    torch.testing.assert_close(load_file(one.weights), load_file(two.weights), rtol=0, atol=1e-5)
 
 
 def test_full_disk_is_one_clear_error_and_the_last_checkpoint_stays(tmp_path, monkeypatch, never_killed):
@@ -198,6 +175,14 @@ def test_loss_that_is_not_finite_stops_the_run(tmp_path):
         fit(changed(tiny.recipe(data={"nan_at": 13}), {"model": "tiny:Plain"}, "test"), tmp_path)
     assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
     assert all(np.isfinite(record["loss"]) for record in Run(tmp_path).read_metrics() if "loss" in record)
+
+
+def test_after_a_resume_the_step_that_was_not_finite_is_named(tmp_path):
+    recipe = changed(tiny.recipe(data={"nan_at": 10}), {"model": "tiny:Plain"}, "test")
+    for resume in (False, True):
+        with pytest.raises(FloatingPointError, match=r"the loss is not finite after 10 steps; training has stopped\."):
+            fit(recipe, tmp_path, resume=resume)
+        assert load_checkpoint(Run(tmp_path).checkpoint)["step"] == 10
 
 
 def test_theta_that_is_not_finite_is_named(tmp_path):

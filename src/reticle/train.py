@@ -89,6 +89,7 @@ class Training:
             if self.place.is_first:  # what is saved is the sum over all processes
                 self.sums.copy_(state["sums"])
             self.step, self.seconds, self.test_error = state["step"], state["seconds"], state["test_error"]
+            self.watch.step = self.step
         self.network = self.place.spread(self.model)
         self.clock = self.log_clock = time.perf_counter()
 

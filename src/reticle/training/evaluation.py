@@ -13,7 +13,11 @@ from .parallel import Place
 def mean_mistake(
     model: nn.Module, images: Tensor, targets: Tensor, *, mistakes: Callable[[Any, Tensor], Tensor], place: Place, batch_size: int = 250
 ) -> float:
-    """The mean of ``mistakes(outputs, targets)`` over all answers to ``images``; the processes take batches in turn."""
+    """The mean of ``mistakes(outputs, targets)`` over all answers to ``images``; the processes take batches in turn.
+
+    Buffers of ``model``, such as running statistics, are those of the first process afterwards, in every process.
+    """
+    place.agree(model)
     was_training = model.training
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=place.device)

@@ -57,6 +57,13 @@ class Place:
             return model
         return DistributedDataParallel(model, device_ids=[self.device.index] if self.device.type == "cuda" else None)
 
+    def agree(self, model: nn.Module) -> None:
+        """Give every process the buffers that ``model`` has in the first, whose weights are saved: each gathers statistics of its own."""
+        for buffer in model.buffers() if self.world_size > 1 else ():
+            sent = buffer.contiguous()
+            dist.broadcast(sent, 0)
+            buffer.copy_(sent)
+
     def _reduce(self, x: Tensor, op: dist.ReduceOp.RedOpType) -> Tensor:
         x = x.clone()
         if self.world_size > 1:
