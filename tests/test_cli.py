@@ -143,7 +143,11 @@ def test_smoke_runs_have_a_place_of_their_own(run, recipe, without_pictures):
     for _ in range(2):
         code, out, _ = run("train", recipe, "--smoke")
         assert code == 0 and "after 2 steps" in out
-    assert Run(Path("runs/smoke/tiny/0")).result.exists() and not Path("runs/tiny").exists()
+    code, out, _ = run("train", recipe, "--smoke", "--set", "train.steps=3", "seed=1")
+    assert code == 0 and "after 3 steps" in out
+    assert all(Run(Path("runs/smoke/tiny", seed)).result.exists() for seed in "01") and not Path("runs/tiny").exists()
+    code, _, err = run("keep", "runs/smoke/tiny/1", "--out", "kept.json")
+    assert code == 2 and "runs/smoke/tiny/1: must not be a smoke run" in err
 
 
 def test_interrupted_run_says_how_to_go_on(run, recipe, without_pictures, tmp_path, monkeypatch):

@@ -108,6 +108,16 @@ def test_sequences_are_read_with_the_protocol_of_the_authors():
         assert rates == pytest.approx([5e-4, 5e-4, 5e-4 / 1.5, 5e-4 / 1.5, 5e-4 / 1.5**2, 5e-4 / 1.5**25], rel=0.02)
 
 
+def test_a_smoke_recipe_stays_one_whatever_is_changed(write_recipe):
+    name = "digits/rts_clutter_cnn"
+    changed = load(name, smoke=True, overrides=["train.steps=3", "is_smoke=false"])
+    assert changed.is_smoke and changed.train.steps == 3
+    again = load(write_recipe(dump(changed)), overrides=["train.steps=4"])
+    assert again.is_smoke and again.train.steps == 4
+    # values as small alone are no reason
+    assert not load(name, overrides=[f"{path}={value}" for path, value in load(name).smoke.items()]).is_smoke
+
+
 @pytest.mark.parametrize("name", names())
 def test_complete_recipe_loads_back_equal(name, write_recipe):
     for recipe in (load(name), load(name, smoke=True, overrides=["data.limit=3", "model.more={deep: [1, 2.5, true, null]}"])):

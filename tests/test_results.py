@@ -86,6 +86,7 @@ def test_changes_against_the_package_are_recorded():
     )
     assert changes_of(recipe) == {"train.steps": 10, "train.schedule": {5: 0.1}, "optimizer.momentum": 0.9, "data.limit": 5}
     assert changes_of(load(NAME, overrides=["seed=2"])) == {}
+    assert changes_of(load(NAME, smoke=True)) == load(NAME).smoke
 
 
 def test_command_gives_the_same_recipe_again():

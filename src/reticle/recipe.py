@@ -1,7 +1,7 @@
 """What is an experiment? Data: one YAML file with the protocol, and the number that stands in print, as frozen dataclasses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,10 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One experiment. ``data``, ``model``, ``task`` and ``optimizer`` name registered things; ``smoke`` makes of it a trial of seconds."""
+    """One experiment. ``data``, ``model``, ``task`` and ``optimizer`` name registered things; ``smoke`` makes of it a trial of seconds.
+
+    ``is_smoke`` says that these changes have been made, whatever was changed after them: the recipe in a run's folder knows it, too.
+    """
 
     name: str
     source: Source = field(default_factory=Source)
@@ -76,11 +79,7 @@ class Recipe:
     optimizer: Part
     train: Train
     smoke: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_smoke(self) -> bool:
-        """Whether the ``smoke`` changes have been made."""
-        return bool(self.smoke) and self == changed(self, self.smoke, "smoke")
+    is_smoke: bool = False
 
 
 def names() -> list[str]:
@@ -126,7 +125,8 @@ def load(recipe: str | Path, *, smoke: bool = False, overrides: Sequence[str] = 
         if not key or not equals:
             raise ValueError(f"--set must be key=value, such as train.lr=0.1; got {text!r}.")
         loaded = changed(loaded, {key: _parse(value, f"--set {text}")}, f"--set {text}")
-    return loaded
+    # last, so that a change cannot hide it
+    return replace(loaded, is_smoke=True) if smoke else loaded
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:

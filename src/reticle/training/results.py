@@ -83,7 +83,7 @@ def changes_of(recipe: Recipe) -> dict[str, Any]:
     if recipe.name not in names():
         return {}
     changes = differences(load(recipe.name), recipe)
-    return {path: new for path, (_, new) in changes.items() if path.split(".")[0] not in ("seed", "smoke")}
+    return {path: new for path, (_, new) in changes.items() if path.split(".")[0] not in ("seed", "smoke", "is_smoke")}
 
 
 def write_result(run: Run, result: Result) -> None:
