@@ -102,7 +102,9 @@ def test_binary_file_is_no_recipe(write_recipe):
         ("train.lr=1e-3", "--set train.lr=1e-3: train.lr: must be float; got '1e-3'.\n  YAML takes 1e-3 for text: write 1.0e-3."),
         ("train.lr", "--set must be key=value, such as train.lr=0.1; got 'train.lr'."),
         ("=3", "--set must be key=value, such as train.lr=0.1; got '=3'."),
-        ("seed.x=3", "seed: must be a mapping to hold 'x'; got 0."),
+        ("seed.x=3", "seed: must be a mapping to hold 'x'; got 0.\n  Set seed itself: it is one value."),
+        ("train.lr.x=8", "train.lr: must be a mapping to hold 'x'; got 0.01.\n  Set train.lr itself: it is one value."),
+        ("source.reported.x=8", "\n  Set source.reported itself: it is one value."),
         ("data={", "--set data={: must be valid YAML; "),
         (
             "model.transform.lattice=[3, 3]",
@@ -114,6 +116,12 @@ def test_fault_in_a_change_is_named(change, message):
     with pytest.raises(ValueError) as error:
         load("jaderberg2015/mnist_r_cnn_tps", overrides=[change])
     assert message in str(error.value)
+
+
+def test_a_change_inside_a_list_is_refused():
+    fault = "model.filters: must be a mapping to hold 0; got [32, 64, 96].\n  Give the whole list, such as model.filters=[32, 64, 96]."
+    with pytest.raises(ValueError, match=f"^{re.escape(f'--set model.filters.0=8: {fault}')}$"):
+        load("gtsrb/narrow_cnn", overrides=["model.filters.0=8"])
 
 
 def test_fault_in_the_smoke_part_is_named(write_recipe):

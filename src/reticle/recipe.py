@@ -139,10 +139,18 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
             node = node.setdefault(key, {})
             if not isinstance(node, dict):
                 inside = ".".join(map(str, parents[: depth + 1]))
-                fix = f"Write {inside}={{name: {node}, {last}: ...}}."
-                raise ValueError(f"{source}: {inside}: must be a mapping to hold {last!r}; got {node!r}.\n  {fix}")
+                raise ValueError(f"{source}: {inside}: must be a mapping to hold {last!r}; got {node!r}.\n  {_instead(inside, node, last)}")
         node[last] = value
     return build(Recipe, raw, At(source))
+
+
+def _instead(path: str, value: Any, last: object) -> str:
+    """What to write where ``value``, at ``path``, has no key ``last``."""
+    if isinstance(value, str):
+        return f"Write {path}={{name: {value}, {last}: ...}}."
+    if isinstance(value, list):
+        return f"Give the whole list, such as {path}={value}."
+    return f"Set {path} itself: it is one value."
 
 
 def dump(recipe: Recipe) -> str:
