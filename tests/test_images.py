@@ -129,10 +129,16 @@ def test_other_modes_are_converted():
     assert (decode_image(encoded(see_through), Format((4, 4))) == 255).all()
     palette = Image.new("RGB", (4, 4), (0, 0, 255)).convert("P")
     assert decode_image(encoded(palette), Format((4, 4)))[0, 0].tolist() == [0, 0, 255]
-    deep = Image.fromarray(np.full((4, 4), 0x8000, np.uint16))
-    assert decode_image(encoded(deep), Format((4, 4), 1))[0, 0].tolist() == [0x80]
     print_colours = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
     assert decode_image(encoded(print_colours, "TIFF"), Format((4, 4)))[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_become_the_upper_eight_whatever_else_an_image_holds(kind):
+    levels = [0, 255, 256, 0x8000, 0xFFFF]
+    for level in levels:
+        deep = Image.fromarray(np.full((4, 4), level, np.uint16))
+        assert decode_image(encoded(deep, kind), Format((4, 4), 1))[0, 0].tolist() == [level >> 8]
 
 
 @pytest.mark.parametrize("fit, edge, middle", [("stretch", 255, 255), ("pad", 0, 255), ("crop", 255, 255)])

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from photographs import BYTES, encoded, folder, make_tree, picture, save, use_cache, write_table
+from PIL import Image
 
 from reticle import DATASETS
 from reticle.data import Labelled, LabelledImages
@@ -41,6 +42,14 @@ def test_an_image_that_does_not_decode_is_named_or_skipped_and_counted(tree, cap
         data = folder(tree, on_error="skip")
         assert data.num_train + data.num_test == 14
         assert f"folder: 1 of 15 images do not decode and are left out: {bad}" in capsys.readouterr().err
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("dtype, what", [(np.float32, "floating-point numbers"), (np.int32, "whole numbers of any size")])
+def test_an_image_whose_white_is_not_known_is_named(tree, dtype, what):
+    bad = save(tree / "green" / "3.tif", Image.fromarray(np.ones((4, 4), dtype)), format="TIFF")
+    must = f"must have 8 or 16 bits a channel; got {what}, of which none is known to be white. Save it with 8 or 16 bits"
+    refused(f"^1 of 16 images must decode, and do not:\n    {re.escape(str(bad))}: {must}\n", folder, tree)
 
 
 @pytest.mark.errors

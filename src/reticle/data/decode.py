@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 FITS = ("stretch", "crop", "pad")
 CHUNK = 64  # images that a process decodes at a time
+WIDENED = ("PNG", "PPM")  # formats of at most 16 bits, which Pillow may hold in 32
 MANY = 50_000_000  # bytes of files from which on several processes decode
 # whatever Pillow's decoders raise at damaged content
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -50,17 +51,17 @@ def decode_image(content: bytes, want: Format) -> np.ndarray:
     """Pixels ``(H, W, C)``, uint8, of an image file of any kind that Pillow reads.
 
     Turned as its EXIF data says. Grey becomes colour and the other way round as ``want.channels`` asks; transparent pixels become
-    white; 16 bits become 8. ``stretch`` ignores the proportions, ``crop`` keeps them and cuts the longer side, ``pad`` keeps them
-    and fills up with black. Shrinking averages (Pillow's bilinear filter).
+    white; of 16 bits the upper 8 are taken. ``stretch`` ignores the proportions, ``crop`` keeps them and cuts the longer side, ``pad``
+    keeps them and fills up with black. Shrinking averages (Pillow's bilinear filter).
 
     Raises:
-        OSError, ValueError, ...: one of ``DAMAGED``; the image does not decode.
+        OSError, ValueError, ...: one of ``DAMAGED``; the image does not decode, or has 32 bits a channel.
     """
     height, width = want.size
     with Image.open(io.BytesIO(content)) as image:
         # of a large JPEG only as many pixels are decoded as are needed
         image.draft(None, (2 * max(want.size), 2 * max(want.size)))
-        picture = _as_mode(ImageOps.exif_transpose(image), "RGB" if want.channels == 3 else "L")
+        picture = _as_mode(_in_bytes(ImageOps.exif_transpose(image), image.format), "RGB" if want.channels == 3 else "L")
     if want.fit == "stretch":
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     else:
@@ -125,10 +126,17 @@ class _Decoder(Dataset):
             return None, " ".join(reason.split()) or type(error).__name__
 
 
+def _in_bytes(image: Image.Image, kind: str | None) -> Image.Image:
+    # by the format alone: were it by the values, one grey would be another in each image
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in WIDENED):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        what = "floating-point numbers" if image.mode == "F" else "whole numbers of any size"
+        raise ValueError(f"must have 8 or 16 bits a channel; got {what}, of which none is known to be white. Save it with 8 or 16 bits")
+    return image
+
+
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits
-        levels = np.asarray(image)
-        image = Image.fromarray((levels >> 8 if levels.max(initial=0) > 255 else levels).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
