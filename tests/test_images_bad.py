@@ -165,6 +165,16 @@ def test_faults_in_arrays_are_named(tmp_path, content, message):
 
 
 @pytest.mark.errors
+@pytest.mark.parametrize("size", [0, (4, 5, 6), (4, 0), 4.5, True, "large"])
+def test_a_wrong_size_is_refused_by_every_data_set(tmp_path, tree, size):
+    np.savez(tmp_path / "a.npz", images=BYTES, labels=np.arange(20) % 4)
+    table = write_table(tree / "list.csv", [("path", "label"), ("red/0.png", "a"), ("blue/0.png", "b")])
+    for name, path in (("npz", tmp_path / "a.npz"), ("csv", table), ("folder", tree)):
+        message = rf"^{name}: `size` must be a positive whole number, or two, \(H, W\); got {re.escape(repr(size))}\.$"
+        refused(message, DATASETS[name], path, size=size)
+
+
+@pytest.mark.errors
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"no archive"])
 def test_a_damaged_archive_of_arrays_is_named(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)

@@ -234,6 +234,8 @@ def test_wrong_input_is_named(images, tmp_path):
         window_picture(images[:2], [view])
     with pytest.raises(ValueError, match=r"`snapshots` must hold at least one; got none"):
         evolution_frames(images, [])
+    with pytest.raises(ValueError, match=r"save_gif: `frames` must hold at least one; got none\.$"):
+        save_gif([], tmp_path / "x.gif", durations=[])
     with pytest.raises(ValueError, match=r"`durations` must have one entry a frame; got 1 for 2 frames"):
         save_gif([Image.new("RGB", (4, 4))] * 2, tmp_path / "x.gif", durations=[1])
     with pytest.raises(ValueError, match=r"`curves` must hold at least one point; got none"):

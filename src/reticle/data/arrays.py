@@ -11,7 +11,7 @@ from PIL import Image
 from .decode import Format
 from .distorted import DATASETS
 from .labelled import Labelled, LabelledImages, Weights
-from .sources import Listed, Options, build_set, encode, find_path, name_classes, set_apart
+from .sources import Listed, Options, build_set, check_size, encode, find_path, name_classes, set_apart
 
 NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
@@ -45,6 +45,7 @@ def arrays(
         ValueError: an array is missing, damaged or of a wrong kind, or a label is no class.
     """
     fn = "npz"
+    shape = None if size is None else check_size(fn, size)
     file = find_path(fn, path, data_dir, kind="file")
     content = _read(fn, file)
     images, labels = _pair(fn, file, content, "train")
@@ -56,9 +57,8 @@ def arrays(
         parts = (Labelled(images[~apart], numbers[~apart]), Labelled(images[apart], numbers[apart]))
     else:
         parts = (Labelled(images, numbers), Labelled(test[0], encode(fn, test[1], names)))
-    if size is not None:
-        height, width = (size, size) if isinstance(size, int) else size
-        parts = tuple(Labelled(_resized(part.images, height, width), part.labels) for part in parts)  # type: ignore[assignment]
+    if shape is not None:
+        parts = tuple(Labelled(_resized(part.images, *shape), part.labels) for part in parts)  # type: ignore[assignment]
     want = Format(parts[0].images.shape[1:3], parts[0].images.shape[3])
     options = Options(class_weights=class_weights, limit=limit)
     return build_set(fn, *parts, names=names, options=options, want=want)

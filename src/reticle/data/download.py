@@ -8,6 +8,9 @@ import pooch
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+# the fix for a file of a data set that is not as it should be
+AGAIN = "Probably an interrupted or wrong download: fetch it again, or move it away to have it downloaded."
+
 
 def roots(fn: str, data_dir: Path | str | None) -> Iterator[Path]:
     """The folders in which a user may keep data: ``data_dir``, then ``$RETICLE_DATA``.

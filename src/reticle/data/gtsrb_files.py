@@ -11,7 +11,7 @@ import numpy as np
 import pooch
 
 from .decode import ImageFile
-from .download import fetch, roots
+from .download import AGAIN, fetch, roots
 
 MIRRORS = ("https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/",)
 FOLDERS = ("", "gtsrb", "GTSRB")
@@ -82,9 +82,6 @@ def read_signs(folder: Path) -> tuple[Signs, Signs]:
         if len(signs.labels) != count:
             raise ValueError(f"{folder}: the {name} set of GTSRB must have {count:,} images; got {len(signs.labels):,}.\n  {AGAIN}")
     return train, test
-
-
-AGAIN = "Probably an interrupted or wrong download: fetch it again, or move it away to have it downloaded."
 
 
 def _compact(folder: Path, name: str) -> Signs:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .download import AGAIN
+
 GZIP = b"\x1f\x8b"
 UINT8 = b"\x00\x00\x08"
-AGAIN = "Probably an interrupted or wrong download: fetch it again, or move it away to have it downloaded."
 
 
 def read_idx(path: Path | str, *, shape: Sequence[int] | None = None, md5: str | None = None) -> np.ndarray:

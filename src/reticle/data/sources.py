@@ -153,16 +153,26 @@ def find_path(fn: str, path: str | Path, data_dir: Path | str | None, *, kind: s
     raise ValueError(f"{fn}: `{argument}` must be an existing {kind}; got '{path}'.\n  Looked at {looked}.")
 
 
+def check_size(fn: str, size: int | Sequence[int]) -> tuple[int, int]:
+    """``size`` as (H, W).
+
+    Raises:
+        ValueError: it is neither a positive whole number nor two.
+    """
+    both = tuple(size) if isinstance(size, Sequence) else (size, size)
+    if len(both) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in both):
+        raise ValueError(f"{fn}: `size` must be a positive whole number, or two, (H, W); got {size!r}.")
+    return both[0], both[1]
+
+
 def _format(fn: str, options: Options) -> Format:
-    size = (options.size, options.size) if isinstance(options.size, int) else tuple(options.size)
-    if len(size) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in size):
-        raise ValueError(f"{fn}: `size` must be a positive whole number, or two, (H, W); got {options.size!r}.")
+    size = check_size(fn, options.size)
     for argument, value, known in (("fit", options.fit, FITS), ("on_error", options.on_error, ON_ERROR)):
         if value not in known:
             raise ValueError(f"{fn}: `{argument}` must be one of {', '.join(known)}; got {value!r}.")
     if options.workers is not None:
         check_whole("workers", options.workers, 0, fn)
-    return Format((size[0], size[1]), 3 if options.color else 1, options.fit)
+    return Format(size, 3 if options.color else 1, options.fit)
 
 
 def _tell_skipped(fn: str, skipped: Sequence[ImageFile], total: int) -> None:

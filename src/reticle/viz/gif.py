@@ -16,7 +16,9 @@ def save_gif(frames: Sequence[Image.Image], path: Path, *, durations: Sequence[i
     Raises:
         ValueError: there is no frame, or not one duration for each.
     """
-    if not frames or len(frames) != len(durations):
+    if not frames:
+        raise ValueError("reticle.viz.save_gif: `frames` must hold at least one; got none.")
+    if len(frames) != len(durations):
         raise ValueError(f"reticle.viz.save_gif: `durations` must have one entry a frame; got {len(durations)} for {len(frames)} frames.")
     palette = _shared_palette(frames)
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
