@@ -116,6 +116,15 @@ def test_a_run_from_training_to_its_pictures(run, recipe, tmp_path):
     assert run("keep", folder, "--out", tmp_path / "kept.json")[1] == f"{tmp_path / 'kept.json'}\n"
 
 
+def test_an_error_is_told_in_the_unit_of_its_task(run, recipe, without_pictures):
+    task = ("--set", "task=tiny:Apart", "source.metric=mean_distance", "train.steps=2")
+    code, out, err = run("train", recipe, *task)
+    value = results.read_result(Run(Path("runs/tiny/0"))).value
+    assert code == 0 and f"step 2 of 2: test error {value:.2f} classes\n" in err and out.startswith(f"mean_distance {value:.2f} after")
+    assert run("eval", "runs/tiny/0")[1] == f"tiny, seed 0: test error {value:.2f} classes of 40 images\n"
+    assert run("train", recipe, *task, "--seeds", "1,2")[2].count(" classes\n") == 2
+
+
 def test_several_seeds_and_recipes_are_trained_at_a_time(run, recipe, tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text(dump(tiny.recipe(lr=0.05)).replace("name: tiny\n", "name: other\n", 1))

@@ -7,20 +7,22 @@ import shutil
 import sys
 
 import pytest
+import tiny
 import torch
 from PIL import Image
 from torch import nn
 
-from reticle import demo
+from reticle import demo, show
 from reticle.demo import run_demo
 from reticle.modules import Localizer, ParallelTransformers, SpatialTransformer
-from reticle.recipe import load
+from reticle.recipe import changed, load
 from reticle.report import comparison, duration, write_report
 from reticle.show import look, show_run
 from reticle.train import fit
 from reticle.training.results import read_result
 from reticle.training.runs import Run
 from reticle.transforms import Affine
+from reticle.viz import save_curves
 
 PLAIN, TRANSFORMER = "digits/rts_clutter_cnn", "digits/rts_clutter_cnn_similarity"
 SMALL = ("model.filters=2", "train.log_every=1")
@@ -89,6 +91,20 @@ def test_a_model_without_transformer_is_told_in_one_line(tmp_path, told):
     fit(small(PLAIN), tmp_path)
     assert names(show_run(tmp_path, tell=told.append)) == {"curves.png"}
     assert told == [f"{tmp_path}: the model has no transformer; there is no window to draw."]
+
+
+def test_a_data_set_that_gives_what_it_must_alone_has_no_film(tmp_path, told):
+    fit(changed(tiny.recipe(steps=2), {"data": "tiny:Bare"}, "test"), tmp_path)
+    assert names(show_run(tmp_path, tell=told.append)) == {"curves.png", "window.png", "evolution.gif", "evolution.png"}
+    assert told == ["tiny: the data set has neither `moving` nor `plain`, images to be moved; moving.gif is left out."]
+
+
+def test_the_curve_of_another_task_has_its_unit(tmp_path, monkeypatch):
+    fit(changed(tiny.recipe(steps=2), {"task": "tiny:Apart", "source.metric": "mean_distance"}, "test"), tmp_path)
+    units = []
+    monkeypatch.setattr(show, "save_curves", lambda curves, file, *, unit: units.append(unit) or save_curves(curves, file, unit=unit))
+    show_run(tmp_path, tell=str)
+    assert units == ["classes"]
 
 
 @pytest.mark.errors

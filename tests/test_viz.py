@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from views import ORANGE, SIZE, view_of, zoomed
 
@@ -214,6 +215,16 @@ def test_curves_draw_any_number_of_runs(tmp_path):
     curves = {f"run {i}": Curve([(step, 3.0 / (step + i)) for step in range(1, 40)], [(39, 10.0 + i)]) for i in range(9)}
     with Image.open(save_curves(curves, tmp_path / "curves.png")) as picture:
         assert picture.size == (1200, 462)
+
+
+def test_each_curve_ends_with_its_error_in_its_unit(tmp_path, monkeypatch):
+    drawn, subplots = [], Figure.subplots
+    monkeypatch.setattr(Figure, "subplots", lambda *args, **kwargs: drawn.extend(subplots(*args, **kwargs)) or drawn)
+    # more curves than colours
+    save_curves({f"run {i}": Curve(test_error=[(9, 10.0 + i)]) for i in range(9)}, tmp_path / "curves.png", unit="things")
+    _, error = drawn
+    assert [text.get_text() for text in error.texts] == [f"{10 + i:.1f} things" for i in range(9)]
+    assert error.get_title(loc="left") == "test error, things"
 
 
 def test_curves_leave_out_what_has_no_logarithm(tmp_path):

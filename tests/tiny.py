@@ -5,10 +5,12 @@ import time
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from reticle import Affine, Localizer, SpatialTransformer
 from reticle.recipe import Recipe, Source, Train
 from reticle.schema import Part
+from reticle.tasks import AbstractTask
 
 
 class Corners:
@@ -39,6 +41,29 @@ class Corners:
         for image, label in zip(images[:, 0], labels, strict=True):
             image[3 * (label // 2) :, 3 * (label % 2) :][:3, :3] += 0.5
         return torch.from_numpy(images), torch.from_numpy(labels)
+
+
+class Bare:
+    """What a data set must give, and nothing else."""
+
+    input_shape, num_classes = Corners.input_shape, Corners.num_classes
+
+    def __init__(self):
+        corners = Corners()
+        self.train_batch, self.test_set = corners.train_batch, corners.test_set
+
+
+class Apart(AbstractTask):
+    """How far apart are the numbers of two classes?"""
+
+    metrics = {"mean_distance": lambda error: error}
+    error_unit = "classes"
+
+    def loss(self, outputs, images, targets):
+        return cross_entropy(outputs, targets)
+
+    def mistakes(self, outputs, targets):
+        return (outputs.argmax(1) - targets).abs().float()
 
 
 class Look(nn.Module):

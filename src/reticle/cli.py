@@ -105,10 +105,10 @@ def evaluate(run: Folder, /, data_dir: DataDir = None) -> None:
     recipe, data, model = load_run(find_run(run), data_dir=data_dir)
     with processes() as place:
         images, targets = data.test_set(device=place.device)
-        mistakes = build_task(recipe).to(place.device).mistakes
-        error = mean_mistake(model.to(place.device), images, targets, mistakes=mistakes, place=place)
+        task = build_task(recipe).to(place.device)
+        error = mean_mistake(model.to(place.device), images, targets, mistakes=task.mistakes, place=place)
     if _is_first():
-        print(f"{recipe.name}, seed {recipe.seed}: test error {error:.2f} % of {len(images):,} images")
+        print(f"{recipe.name}, seed {recipe.seed}: test error {error:.2f} {task.error_unit} of {len(images):,} images")
 
 
 def predict(run: Folder, images: Images, /, out: Out = None) -> None:

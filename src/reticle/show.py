@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .modules import SpatialTransformer, Warp
 from .recipe import Recipe, load
-from .tasks import build_task
+from .tasks import AbstractTask, build_task
 from .training.answers import answers
 from .training.atomic import make_folder
 from .training.build import build_data, build_model, load_run
@@ -56,16 +56,16 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
     files = Run(Path(run))
     recipe, data, model, trained = _open(files, data_dir)
     # everything is read before anything is drawn
-    curve, fixed, snapshots = read_curve(files), *_read_snapshots(files, model)
+    task, curve, fixed, snapshots = build_task(recipe), read_curve(files), *_read_snapshots(files, model)
     pictures, made = files.path / "pictures", []
     if curve.loss or curve.test_error:
-        made.append(save_curves({recipe.name: curve}, pictures / "curves.png"))
+        made.append(save_curves({recipe.name: curve}, pictures / "curves.png", unit=task.error_unit))
     else:
         tell(f"{files.path}: no step is logged yet; curves.png has to wait.")
     if not any(isinstance(module, SpatialTransformer) for module in model.modules()):
         tell(f"{files.path}: the model has no transformer; there is no window to draw.")
     elif trained:
-        made += _draw_model(recipe, data, model, pictures, tell=tell)
+        made += _draw_model(recipe, task, data, model, pictures, tell=tell)
     else:
         tell(f"{files.path}: there are no weights yet; window.png and moving.gif come with the first checkpoint.")
     if trained and _names(data):
@@ -120,16 +120,18 @@ def _open(files: Run, data_dir: Path | None) -> tuple[Recipe, Any, nn.Module, bo
     return recipe, data, build_model(recipe, data).eval(), False
 
 
-def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, tell: Callable[[str], None]) -> list[Path]:
+def _draw_model(
+    recipe: Recipe, task: AbstractTask, data: Any, model: nn.Module, pictures: Path, *, tell: Callable[[str], None]
+) -> list[Path]:
     images, labels = data.test_set()
-    chosen = first_of_each(labels, count=8)
+    num_test, chosen = len(labels), first_of_each(labels, count=8)
     images, labels = images[chosen], labels[chosen]
     views, outputs = look(model, images)
     if not views:
         tell(f"{recipe.name}: no transformer of the model reads the image itself; there is no window to draw.")
         return []
     make_folder(pictures)
-    predictions = build_task(recipe).answers(outputs)
+    predictions = task.answers(outputs)
     labels = None if predictions is None else labels
     page = window_picture(images, views, labels=labels, predictions=predictions, names=_names(data))
     page.save(pictures / "window.png")
@@ -138,15 +140,18 @@ def _draw_model(recipe: Recipe, data: Any, model: nn.Module, pictures: Path, *, 
         return [pictures / "window.png"]
     if recipe.task.name != "classification":  # what moves is one digit
         return [pictures / "window.png"]
-    return [pictures / "window.png", _draw_moving(recipe, model, data, pictures / "moving.gif")]
+    if not (hasattr(data, "moving") or hasattr(data, "plain")):
+        tell(f"{recipe.name}: the data set has neither `moving` nor `plain`, images to be moved; moving.gif is left out.")
+        return [pictures / "window.png"]
+    return [pictures / "window.png", _draw_moving(recipe, model, data, pictures / "moving.gif", num_test=num_test)]
 
 
-def _draw_moving(recipe: Recipe, model: nn.Module, data: Any, file: Path) -> Path:
+def _draw_moving(recipe: Recipe, model: nn.Module, data: Any, file: Path, *, num_test: int) -> Path:
     if hasattr(data, "moving"):  # a film of a real thing
         moved, labels = data.moving()
         label, pause = int(labels[0]), FILM
     else:
-        digits, labels = data.plain(min(4, data.num_test))
+        digits, labels = data.plain(min(4, num_test))
         # a distortion of the user's own has no motion of its own
         distortion = recipe.data.args.get("distortion", "rts")
         moved = moving_images(digits[-1], motion=distortion if distortion in MOTIONS else "rts")

@@ -243,7 +243,7 @@ class Training:
     def _record(self, record: dict[str, float], bar: Bar) -> None:
         if self.place.is_first:
             self.run.log(record)
-        bar.tell(record)
+        bar.tell(record, unit=self.task.error_unit)
         for name, value in record.items() if self.board else ():
             self.board.add_scalar(name, value, self.step)
 
@@ -257,7 +257,7 @@ class Training:
             recipe=recipe.name,
             seed=recipe.seed,
             metric=recipe.source.metric,
-            value=round(self.task.metrics[recipe.source.metric].of(self.test_error), 4),
+            value=round(self.task.metrics[recipe.source.metric](self.test_error), 4),
             num_params=sum(p.numel() for p in self.model.parameters()),
             steps=recipe.train.steps,
             schedule=schedule_of(recipe),

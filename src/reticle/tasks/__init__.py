@@ -5,5 +5,4 @@ from . import colocalisation as colocalisation
 from . import sequence as sequence
 from .base import TASKS as TASKS
 from .base import AbstractTask as AbstractTask
-from .base import Metric as Metric
 from .base import build_task as build_task

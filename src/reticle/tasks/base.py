@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,12 +14,9 @@ from ..training.build import make
 TASKS: Registry[type["AbstractTask"]] = Registry("task")
 
 
-class Metric(NamedTuple):
-    """What a recipe may name as ``source.metric``: a function ``of`` the test error."""
-
-    of: Callable[[float], float]
-    unit: str = "%"
-    better: Literal["lower", "higher"] = "lower"
+Metrics = Mapping[str, Callable[[float], float]]
+ACCURACY: Metrics = {"error_percent": lambda error: error, "accuracy_percent": lambda error: 100.0 - error}
+"""Of tasks in which an answer is right or wrong."""
 
 
 class AbstractTask(ABC, nn.Module):
@@ -30,8 +27,10 @@ class AbstractTask(ABC, nn.Module):
     It is a module so that networks which it looks through, but does not train, move with ``.to(device)``.
     """
 
-    metrics: Mapping[str, Metric]
-    """What can be reported, by name. The test error itself is the mean of all :meth:`mistakes`."""
+    metrics: Metrics
+    """What a recipe may name as ``source.metric``: functions of the test error, which is the mean of all :meth:`mistakes`."""
+    error_unit: str = "%"
+    """What the mistakes are counted in."""
 
     def __init__(self) -> None:
         # not a module's own, which takes any argument: a task says which it has

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..checks import check_shape
-from .base import TASKS, AbstractTask, Metric
+from .base import ACCURACY, TASKS, AbstractTask
 
 
 @TASKS.register("classification")
@@ -19,7 +19,7 @@ class Classification(AbstractTask):
     tensor([  0., 100.])
     """
 
-    metrics = {"error_percent": Metric(lambda error: error), "accuracy_percent": Metric(lambda error: 100.0 - error, better="higher")}
+    metrics = ACCURACY
 
     def loss(self, outputs: Float[Tensor, "b k"], images: Float[Tensor, "b c *size"], targets: Int[Tensor, " b"]) -> Float[Tensor, ""]:
         check_shape("classification", "targets", targets, "B", B=len(outputs), hint="Is `task` the one that the data set is made for?")

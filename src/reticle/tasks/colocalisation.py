@@ -14,7 +14,7 @@ from ..recipe import load
 from ..training.build import make
 from ..training.checkpoint import read_tensors
 from ..training.runs import SHIPPED, Run, find_run, shipped_runs
-from .base import TASKS, AbstractTask, Metric
+from .base import TASKS, AbstractTask
 
 MATCH = 0.5  # share of the union of two boxes that their overlap must exceed
 
@@ -44,7 +44,7 @@ class Colocalisation(AbstractTask):
     Reference: Jaderberg et al. 2015, A.2.
     """
 
-    metrics = {"error_percent": Metric(lambda error: error), "correct_percent": Metric(lambda error: 100.0 - error, better="higher")}
+    metrics = {"error_percent": lambda error: error, "correct_percent": lambda error: 100.0 - error}
 
     def __init__(
         self,

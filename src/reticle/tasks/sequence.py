@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..checks import check_shape
-from .base import TASKS, AbstractTask, Metric
+from .base import ACCURACY, TASKS, AbstractTask
 
 
 @TASKS.register("sequence")
@@ -21,7 +21,7 @@ class Sequence(AbstractTask):
     Reference: Sønderby et al. 2015, sec. 3.
     """
 
-    metrics = {"error_percent": Metric(lambda error: error), "accuracy_percent": Metric(lambda error: 100.0 - error, better="higher")}
+    metrics = ACCURACY
 
     def loss(self, outputs: Float[Tensor, "b t k"], images: Float[Tensor, "b c *size"], targets: Int[Tensor, "b t"]) -> Float[Tensor, ""]:
         batch, length, _ = outputs.shape

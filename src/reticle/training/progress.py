@@ -34,15 +34,15 @@ class TrainingBar:
         """The run has made ``step`` updates."""
         self.bar.update(self.task, completed=step)
 
-    def tell(self, record: dict[str, float]) -> None:
-        """Show the numbers of a line of the metrics."""
-        self.show(record, f"step {record['step']:,} of {self.steps:,}")
+    def tell(self, record: dict[str, float], *, unit: str) -> None:
+        """Show the numbers of a line of the metrics; ``unit`` is that of the test error."""
+        self.show(record, f"step {record['step']:,} of {self.steps:,}", unit=unit)
 
-    def show(self, record: dict[str, float], where: str) -> None:
+    def show(self, record: dict[str, float], where: str, *, unit: str) -> None:
         """The numbers of a line of the metrics, and ``where`` the training is."""
         error = record.get("test_error")
         if error is not None:
-            self.say(f"{where}: test error {error:.2f} %")
+            self.say(f"{where}: test error {error:.2f} {unit}")
             return
         state = f"loss {record['loss']:.4f}  accuracy {record['accuracy']:.1%}  {record['images_per_s']:,.0f} images/s"
         self.bar.update(self.task, state=state)
@@ -69,9 +69,9 @@ class Share:
         self.bar.bar.advance(self.bar.task, step - self.step)
         self.step = step
 
-    def tell(self, record: dict[str, float]) -> None:
+    def tell(self, record: dict[str, float], *, unit: str) -> None:
         """Show the numbers of a line of its metrics."""
-        self.bar.show(record, f"{self.name}: step {record['step']:,} of {self.steps:,}")
+        self.bar.show(record, f"{self.name}: step {record['step']:,} of {self.steps:,}", unit=unit)
 
 
 Bar = TrainingBar | Share

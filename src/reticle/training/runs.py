@@ -25,7 +25,7 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line: ``step``, ``loss``, ``accuracy`` (0 to 1), ``lr``, ``images_per_s``; or ``step``, ``test_error`` (%)."""
+        """One JSON object a line: ``step``, ``loss``, ``accuracy`` (0 to 1), ``lr``, ``images_per_s``; or ``step``, ``test_error``."""
         return self.path / "metrics.jsonl"
 
     @property

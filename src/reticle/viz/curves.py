@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Curve:
-    """The record of one run: (step, loss) and (step, test error in percent)."""
+    """The record of one run: (step, loss) and (step, test error)."""
 
     loss: Sequence[tuple[int, float]] = field(default_factory=list)
     test_error: Sequence[tuple[int, float]] = field(default_factory=list)
 
 
-def save_curves(curves: Mapping[str, Curve], path: Path) -> Path:
-    """Draw ``curves``, by their names, as a PNG: the loss smoothed, on a logarithmic axis, and the error on the test set.
+def save_curves(curves: Mapping[str, Curve], path: Path, *, unit: str = "%") -> Path:
+    """Draw ``curves``, by their names, as a PNG: the loss smoothed, on a logarithmic axis, and the error on the test set, in ``unit``.
 
     Raises:
         ValueError: no curve holds a point.
@@ -40,10 +40,10 @@ def save_curves(curves: Mapping[str, Curve], path: Path) -> Path:
         _draw_error(error, curve.test_error, name=name, colour=colours[name])
     last = max(step for curve in curves.values() for step, _ in (*curve.loss, *curve.test_error))
     _dress(loss, "training loss", last=last)
-    _dress(error, "test error, %", last=last)
+    _dress(error, f"test error, {unit}", last=last)
     _number_loss(loss)
     error.set_ylim(bottom=0)
-    _name_ends(error, {colours[name]: curve.test_error[-1] for name, curve in curves.items() if curve.test_error})
+    _name_ends(error, [(colours[name], *curve.test_error[-1]) for name, curve in curves.items() if curve.test_error], unit=unit)
     if len(curves) > 1:
         (error if error.lines else loss).legend(frameon=False, labelcolor=INK, fontsize=10, loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,12 +90,14 @@ def _number_loss(axes: "Axes") -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _name_ends(axes: "Axes", ends: Mapping[str, tuple[int, float]]) -> None:
-    """Write the last value of each line at its end, in its colour, lines that end close by apart from each other."""
+def _name_ends(axes: "Axes", ends: Sequence[tuple[str, int, float]], *, unit: str) -> None:
+    """Write the last value of each line (colour, step, value) at its end, in its colour, lines that end close by apart from each other."""
     lowest, apart = 0.0, axes.get_ylim()[1] * 0.06
-    for colour, (step, value) in sorted(ends.items(), key=lambda end: end[1][1]):
+    for colour, step, value in sorted(ends, key=lambda end: end[2]):
         place = max(lowest, value)
-        axes.annotate(f"{value:.1f} %", (step, place), xytext=(8, 0), textcoords="offset points", color=colour, va="center", fontsize=10)
+        axes.annotate(
+            f"{value:.1f} {unit}", (step, place), xytext=(8, 0), textcoords="offset points", color=colour, va="center", fontsize=10
+        )
         lowest = place + apart
 
 
