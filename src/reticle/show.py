@@ -47,8 +47,8 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         tell: called with each such line.
     Returns:
         The files: ``curves.png`` and, for a model with a transformer that reads the images, ``window.png``, ``moving.gif``,
-        ``evolution.gif`` and ``evolution.png``; where the classes have names, ``confusion.png``, ``hardest.png`` and, with such a
-        transformer, ``mean.png``.
+        ``evolution.gif`` and ``evolution.png``; of a classification whose classes have names, ``confusion.png``, ``hardest.png``
+        and, with such a transformer, ``mean.png``.
     Raises:
         FileNotFoundError: ``run`` is not the folder of a run.
         ValueError: a file of the run is damaged; the message names it.
@@ -68,7 +68,7 @@ def show_run(run: Path | str, *, data_dir: Path | None = None, tell: Callable[[s
         made += _draw_model(recipe, task, data, model, pictures, tell=tell)
     else:
         tell(f"{files.path}: there are no weights yet; window.png and moving.gif come with the first checkpoint.")
-    if trained and _names(data):
+    if trained and _names(data) and recipe.task.name == "classification":
         made += _draw_classes(data, model, pictures)
     if snapshots:
         # without answers beside the pictures, the targets say nothing
