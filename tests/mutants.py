@@ -66,7 +66,7 @@ MUTANTS = (
     Mutant("transforms/compose.py", "torch.where(seen, points, 0)", "points", MAPS),
     Mutant("transforms/tps.py", "r2 * torch.where(r2 > 0, r2, 1).log()", "r2.sqrt() * torch.where(r2 > 0, r2, 1).log()", "test_tps.py"),
     Mutant("transforms/tps.py", "regularisation * torch.eye", "2 * regularisation * torch.eye", "test_tps.py"),
-    Mutant("transforms/tps.py", "base_grid(self.lattice, align_corners=True,", "base_grid(self.lattice, align_corners=False,", "test_tps.py"),
+    Mutant("transforms/tps.py", "(self.lattice, align_corners=True,", "(self.lattice, align_corners=False,", "test_tps.py"),
     Mutant("transforms/tps.py", "control.to(self.control.device)", "self.control", "test_tps.py"),
     Mutant("transforms/tps.py", '"control", control, persistent=False', '"control", control, persistent=True', "test_tps.py"),
     Mutant("modules.py", "nn.init.zeros_(self.head.weight)", "pass", LAYER),
