@@ -72,6 +72,19 @@ def test_train_and_test_folders_are_found(tree, tmp_path, second):
     assert (other.num_train, other.num_test) == (15, 3)
 
 
+def test_the_first_of_the_test_folders_is_the_test_and_others_are_counted(tree, tmp_path, capsys):
+    tree.rename(tmp_path / "train")
+    for index, part in enumerate(("validation", "val", "test")):
+        for name, colour in COLOURS.items():
+            for i in range(1 + index):
+                save(tmp_path / part / name / f"{i}.png", picture(colour))
+        data = folder(tmp_path)
+        assert (data.num_train, data.num_test) == (15, 3 * (1 + index))
+    said = capsys.readouterr().err.splitlines()
+    lead = "folder: neither trained on nor tested on, as there is another test: "
+    assert said == [f"{lead}validation (3 images)", f"{lead}val (6 images), validation (3 images)"]
+
+
 def test_a_path_may_start_from_the_data_folder(tree):
     assert folder("pets", data_dir=tree.parent).num_train == 12
 
@@ -225,6 +238,21 @@ def test_a_table_may_tell_the_split(tree, tmp_path):
     train = write_table(tree / "list.csv", [("path", "label"), *rows_of(tree)])
     data = DATASETS["csv"](train, test_path=test, size=8)
     assert (data.num_train, data.num_test) == (15, 3)
+
+
+def test_the_first_of_the_tests_in_a_table_is_the_test_and_others_are_counted(tree, capsys):
+    def made(words, **options):
+        rows = [[*row, word] for row, word in zip(rows_of(tree), words * 3, strict=True)]
+        data = DATASETS["csv"](write_table(tree / "list.csv", [("path", "label", "split"), *rows]), size=8, **options)
+        return data.num_train, data.num_test, capsys.readouterr().err
+
+    lead = "csv: neither trained on nor tested on, as there is another test: "
+    assert made(["train", "Train", "test", "val", "val"]) == (6, 3, f"{lead}val (6 images)\n")
+    assert made(["train", "train", "val", "val", "valid"]) == (6, 6, f"{lead}valid (3 images)\n")
+    assert made(["train", "train", "train", "train", "validation"]) == (12, 3, "")
+    assert made(["train"] * 5) == (12, 3, "")
+    other = write_table(tree / "other.csv", [("path", "label"), *rows_of(tree)[::5]])
+    assert made(["train", "train", "train", "train", "test"], test_path=other) == (12, 3, f"{lead}test (3 images)\n")
 
 
 def test_numbers_are_sorted_as_numbers_and_may_be_given_names(tree):

@@ -131,6 +131,22 @@ def test_faults_in_a_table_are_named_with_their_line(tree, rows, message):
 
 
 @pytest.mark.errors
+@pytest.mark.parametrize("word", ["tset", "holdout", "trian", "training", ""])
+def test_an_unknown_word_for_the_set_is_named_with_its_line(tree, word):
+    rows = [("path", "label", "Set"), ("red/0.png", "a", "train"), ("red/1.png", "b", word), ("red/2.png", "a", "test")]
+    known = "train, test, val, valid, validation"
+    message = f"^csv: .*list.csv, line 3: the column 'Set' must be one of {known}; got '{word}'.$"
+    refused(message, DATASETS["csv"], write_table(tree / "list.csv", rows), size=8)
+
+
+@pytest.mark.errors
+def test_a_table_of_no_test_images_is_not_made_up_for(tree):
+    rows = [("path", "label"), *((f"{name}/{i}.png", name) for name in ("red", "blue") for i in range(5))]
+    train, test = write_table(tree / "list.csv", rows), write_table(tree / "test.csv", rows[:1])
+    refused("^csv: train and test must have the same classes; only train has blue, red.", DATASETS["csv"], train, test_path=test, size=8)
+
+
+@pytest.mark.errors
 def test_names_must_differ_and_a_table_be_text(tree):
     table = write_table(tree / "list.csv", [("path", "label"), ("red/0.png", "a")])
     refused("csv: `classes` must be different names; got 'a' twice.", DATASETS["csv"], table, classes=["a", "a"])

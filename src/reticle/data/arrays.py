@@ -23,7 +23,7 @@ NAMES = {
 def arrays(
     path: str | Path,
     *,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str | int] | None = None,
     size: int | Sequence[int] | None = None,
     test_share: float = 0.2,
     split_seed: int = 0,

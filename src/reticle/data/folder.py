@@ -6,10 +6,9 @@ from pathlib import Path
 from .decode import ImageFile
 from .distorted import DATASETS
 from .labelled import LabelledImages, Weights
-from .sources import TEST_NAMES, Listed, Options, find_path, load_listed
+from .sources import TEST_NAMES, TRAIN, Listed, Options, find_path, load_listed, tell_left_out
 
 SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .jfif .pbm .pgm .png .pnm .ppm .tif .tiff .webp .avif".split())
-TRAIN = "train"
 
 
 @DATASETS.register("folder")
@@ -31,8 +30,9 @@ def folder(
 ) -> LabelledImages:
     """Images in folders named after their classes: ``path/cat/1.jpg``, ``path/dog/x/2.png``.
 
-    The test images are those of ``test_path``, or of ``path/test`` (``val``, ``valid``, ``validation``) where there is a
-    ``path/train``, or else a share of each class, drawn at random. Hidden files and files that are no images by their suffix are
+    The test images are those of ``test_path``, or, where there is a ``path/train``, of the first of ``path/test``, ``path/val``,
+    ``path/valid`` and ``path/validation`` (the others are left out, with a line that counts them), or else a share of each class, drawn
+    at random. Hidden files and files that are no images by their suffix are
     passed over. Each image is decoded once, upright, as :func:`reticle.data.decode_image` says; the pixels are kept in the cache.
 
     Args:
@@ -56,6 +56,7 @@ def folder(
     test_root = None if test_path is None else find_path(fn, test_path, data_dir, kind="folder", argument="test_path")
     if test_root is None and (root / TRAIN).is_dir():
         found = [root / name for name in TEST_NAMES if (root / name).is_dir()]
+        tell_left_out(fn, {other.name: len(image_files(other)) for other in found[1:]})
         root, test_root = (root / TRAIN, found[0]) if found else (root, None)
     options = Options(size, color, fit, test_share, split_seed, None, class_weights, limit, on_error, workers, cache)
     return load_listed(fn, _listed(fn, root), None if test_root is None else _listed(fn, test_root), options)

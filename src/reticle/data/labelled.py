@@ -11,7 +11,7 @@ from torch import Tensor
 from .decode import Format
 from .order import TRAIN, check_whole, class_by_class, first_of_classes, generator, part_of, shuffled
 
-Weights = str | Mapping[str, float] | None
+Weights = str | Mapping[str | int, float] | None
 
 
 class Labelled(NamedTuple):
@@ -51,7 +51,7 @@ class LabelledImages:
         train: Labelled,
         test: Labelled,
         *,
-        classes: Sequence[str],
+        classes: Sequence[str | int],
         class_weights: Weights = None,
         limit: int | None = None,
         want: Format | None = None,

@@ -14,7 +14,8 @@ from .labelled import Labelled, LabelledImages, Weights
 from .order import ORDER, check_whole, generator
 
 ON_ERROR = ("stop", "skip")
-TEST_NAMES = ("test", "val", "valid", "validation")  # of folders, and in tables
+TRAIN = "train"
+TEST_NAMES = ("test", "val", "valid", "validation")  # of folders, and in tables: the first that is there is the test
 
 
 class Listed(NamedTuple):
@@ -37,7 +38,7 @@ class Options(NamedTuple):
     fit: str = "stretch"
     test_share: float = 0.2
     split_seed: int = 0
-    classes: Sequence[str] | None = None
+    classes: Sequence[str | int] | None = None
     class_weights: Weights = None
     limit: int | None = None
     on_error: str = "stop"
@@ -85,7 +86,9 @@ def build_set(fn: str, train: Labelled, test: Labelled, *, names: Sequence[str],
     return LabelledImages(train, test, classes=names, class_weights=options.class_weights, limit=options.limit, want=want)
 
 
-def name_classes(fn: str, train: Sequence[str], test: Sequence[str] | None = None, given: Sequence[str] | None = None) -> tuple[str, ...]:
+def name_classes(
+    fn: str, train: Sequence[str], test: Sequence[str] | None = None, given: Sequence[str | int] | None = None
+) -> tuple[str, ...]:
     """The names of the classes: those that are ``given``, or the labels of the training images, sorted, numbers as numbers.
 
     Raises:
@@ -173,6 +176,13 @@ def _format(fn: str, options: Options) -> Format:
     if options.workers is not None:
         check_whole("workers", options.workers, 0, fn)
     return Format(size, 3 if options.color else 1, options.fit)
+
+
+def tell_left_out(fn: str, counts: Mapping[str, int]) -> None:
+    """Say that sets of images are used neither for the training nor for the test."""
+    if counts:
+        listed = ", ".join(f"{name} ({count:,} images)" for name, count in counts.items())
+        print(f"{fn}: neither trained on nor tested on, as there is another test: {listed}", file=sys.stderr)
 
 
 def _tell_skipped(fn: str, skipped: Sequence[ImageFile], total: int) -> None:
