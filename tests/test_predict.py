@@ -61,6 +61,13 @@ def test_new_images_get_a_class_by_name_and_a_picture(run, pictures, tmp_path):
     assert not predict(run.path, [pictures])[1] and len(predict(run.path, [pictures / "01.png"] * 2)[0]) == 2
 
 
+def test_one_image_or_folder_may_stand_alone(run, pictures):
+    first = pictures / "00.png"
+    alone = predict(run.path, [first])[0]
+    assert predict(run.path, str(first))[0] == predict(run.path, first)[0] == alone
+    assert predict(run.path, str(pictures))[0] == predict(run.path, [pictures])[0]
+
+
 def test_answers_are_those_of_the_network(run, tmp_path):
     image = DATASETS["signs"](limit=15).test.images[3]
     Image.fromarray(image).save(tmp_path / "x.png")
@@ -139,6 +146,8 @@ def test_bad_images_are_named(run, tmp_path):
         predict(run.path, [])
     with pytest.raises(FileNotFoundError, match="predict: `images` must be existing files or folders; got 'none.png'."):
         predict(run.path, ["none.png"])
+    with pytest.raises(FileNotFoundError, match="predict: `images` must be existing files or folders; got '/none.png'."):
+        predict(run.path, "/none.png")
 
 
 @pytest.mark.errors

@@ -29,12 +29,12 @@ class Prediction(NamedTuple):
     second_confidence: float
 
 
-def predict(run: Path | str, images: Sequence[Path | str], *, out: Path | None = None) -> tuple[list[Prediction], list[Path]]:
+def predict(run: Path | str, images: Path | str | Sequence[Path | str], *, out: Path | None = None) -> tuple[list[Prediction], list[Path]]:
     """Classify ``images`` with the network of a run, and draw what it sees in each.
 
     Args:
         run: a folder that `reticle train` wrote, or the name of a run that ships with the package.
-        images: files; or folders, for all the images in them.
+        images: files; or folders, for all the images in them; or one of them.
         out: a folder for the pictures; none are drawn if None.
     Returns:
         One prediction for each image, and the pictures: one for each chunk of 12 images, if the network has a transformer that reads
@@ -63,9 +63,9 @@ def predict(run: Path | str, images: Sequence[Path | str], *, out: Path | None =
     return predictions, [] if out is None or not views else _draw(x, views, predictions, out)
 
 
-def _files(images: Sequence[Path | str]) -> list[Path]:
+def _files(images: Path | str | Sequence[Path | str]) -> list[Path]:
     files: list[Path] = []
-    for image in map(Path, images):
+    for image in map(Path, [images] if isinstance(images, str | Path) else images):
         if not image.exists():
             raise FileNotFoundError(f"predict: `images` must be existing files or folders; got '{image}'.")
         found = image_files(image) if image.is_dir() else [image]
