@@ -46,6 +46,7 @@ def test_unknown_recipe_is_answered_with_near_ones(name, message):
         ("{name: cnn}", "{name: cnn, 3: 4}", "model: must be str; got 3."),
         ("{name: cnn}", "", "model: must be a mapping (key: value); got None."),
         ("seed: 0", "seed: -1", "seed: must be at least 0; got -1."),
+        ("seed: 0", "seed: 99999999999999999999", "seed: must be at most 18446744073709551615; got 99999999999999999999."),
         ("seed: 0", "speed: 0", "unknown key 'speed'. Did you mean 'seed'?"),
         ("cite: someone, ", "cite: someone, reported: good, ", "source.reported: must be float; got 'good'."),
         ("seed: 0", "seed: {", "must be valid YAML; "),

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from .schema import At, Part, at_least, build, plain
+from .schema import At, Part, at_least, between, build, plain
 
 RECIPES = Path(__file__).parent / "recipes"
+MOST_SEED = 2**64 - 1  # that torch.manual_seed takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Recipe:
 
     name: str
     source: Source = field(default_factory=Source)
-    seed: int = at_least(0, 0)
+    seed: int = between(0, MOST_SEED, 0)
     data: Part
     model: Part
     task: Part = Part("classification")
@@ -141,7 +142,17 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], source: str) -> Recipe:
                 inside = ".".join(map(str, parents[: depth + 1]))
                 raise ValueError(f"{source}: {inside}: must be a mapping to hold {last!r}; got {node!r}.\n  {_instead(inside, node, last)}")
         node[last] = value
-    return build(Recipe, raw, At(source))
+    return _with_sources(build(Recipe, raw, At(source)), recipe, source)
+
+
+def _with_sources(new: Recipe, old: Recipe, source: str) -> Recipe:
+    """``new``, whose parts know where they stand: those that are as they were, where they stood; changed ones also in ``source``."""
+    sources = {}
+    for key, part in vars(old).items():
+        if isinstance(part, Part):
+            both = source if source.startswith(part.source) else f"{part.source}, {source}"
+            sources[key] = replace(getattr(new, key), source=part.source if getattr(new, key) == part else both)
+    return replace(new, **sources)
 
 
 def _instead(path: str, value: Any, last: object) -> str:

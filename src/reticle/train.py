@@ -14,9 +14,10 @@ from torch.nn.utils import clip_grad_norm_, convert_conv2d_weight_memory_format
 
 from .recipe import Recipe
 from .tasks import build_task
-from .training.build import build_data, build_model, build_optimizer
-from .training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
+from .training.build import build_data, build_model, build_optimizer, check_parts
+from .training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_tensors
 from .training.evaluation import mean_mistake
+from .training.fitting import check_task
 from .training.interface import write_interface
 from .training.interrupt import interrupts_wait
 from .training.lock import alone_in
@@ -69,6 +70,7 @@ class Training:
         self.test_set: tuple[Tensor, Tensor] = like.test_set if like else self.data.test_set(device=place.device)
         # channels_last is the faster layout, on CPUs and GPUs
         self.model = convert_conv2d_weight_memory_format(build_model(recipe, self.data), torch.channels_last).to(place.device)
+        check_task(recipe, self.task, self.model, *self.test_set)
         self.optimizer = build_optimizer(recipe, self.model)
         self.watch = Watch(self.model, place)
         self.snapshots = Snapshots(run, self.model, *self.test_set, answers=self.task.answers)
@@ -84,7 +86,7 @@ class Training:
         """Prepare the folder, and go on from the checkpoint that is there."""
         state = self.place.first(lambda: self._open(resume=resume))
         if state:
-            self.model.load_state_dict(state["model"])
+            load_weights(self.model, state["model"], self.run.checkpoint)
             self.optimizer.load_state_dict(state["optimizer"])
             if self.place.is_first:  # what is saved is the sum over all processes
                 self.sums.copy_(state["sums"])
@@ -279,6 +281,7 @@ def own_random_numbers(place: Place) -> AbstractContextManager[None]:
 
 
 def _check(recipe: Recipe, place: Place) -> None:
+    check_parts(recipe)
     if recipe.train.batch_size % place.world_size:
         raise ValueError(f"train.batch_size: must divide evenly among {place.world_size} processes; got {recipe.train.batch_size}.")
 

@@ -9,6 +9,7 @@ import torch
 
 from ..recipe import Recipe
 from ..train import Training, own_random_numbers, tensorboard_of
+from ..training.build import check_parts
 from ..training.lock import alone_in
 from ..training.parallel import Place, processes
 from ..training.progress import Bar, Share, TrainingBar
@@ -54,6 +55,7 @@ def fit_together(
         left = [(recipe, run) for recipe, run in zip(recipes, runs, strict=True) if not (resume and run.is_complete(recipe))]
         for recipe, run in left:
             run.check(recipe, resume=resume)
+            check_parts(recipe)
         trainings = _build(left, place, data_dir=data_dir)
         _start(trainings, resume=resume)
         if tensorboard:

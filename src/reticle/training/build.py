@@ -14,8 +14,9 @@ from ..models import MODELS, GlobalNorm
 from ..modules import SpatialTransformer
 from ..recipe import Recipe, load
 from ..registry import Registry
-from ..schema import Part, suggest
-from .checkpoint import load_checkpoint, read_tensors
+from ..schema import At, Part, check, suggest
+from ..transforms import TRANSFORMS
+from .checkpoint import load_checkpoint, load_weights, read_tensors
 from .interface import Interface, read_interface
 from .runs import Run
 
@@ -26,6 +27,22 @@ OPTIMIZERS.register("adamw")(torch.optim.AdamW)
 OPTIMIZERS.register("rmsprop")(torch.optim.RMSprop)
 # what a model is told of its data, as far as the data set has it: `length` answers to each image
 TOLD = ("input_shape", "num_classes", "length")
+# what the ``{name: ..}`` in an argument of this name stands for
+INSIDE: Mapping[str, Registry[Any]] = {"transform": TRANSFORMS}
+
+
+def check_parts(recipe: Recipe) -> None:
+    """Raise ValueError if data, model or optimizer have a name or an argument that is wrong, before the data are read, which may be long.
+
+    What the data will tell the model is not known yet: the model is not yet asked whether it lacks it.
+    """
+    for registry, part, where, given, told in (
+        (DATASETS, recipe.data, "data", (), ("data_dir",)),
+        (MODELS, recipe.model, "model", (), TOLD),
+        (OPTIMIZERS, recipe.optimizer, "optimizer", ("params", "lr"), ()),
+    ):
+        at = At(part.source, where)
+        _check_arguments(_look_up(registry, part.name, at), part.name, part.args, at, given=given, told=told)
 
 
 def build_data(recipe: Recipe, *, data_dir: Path | None = None) -> Any:
@@ -38,7 +55,11 @@ def build_model(recipe: Recipe, data: Any) -> nn.Module:
     """The model of ``recipe`` for images of ``data``, with weights drawn from the seed of the recipe."""
     torch.manual_seed(recipe.seed)
     given = {name: getattr(data, name) for name in TOLD if hasattr(data, name)}
-    model: nn.Module = make(MODELS, recipe.model, "model", given=given)
+    try:
+        model: nn.Module = make(MODELS, recipe.model, "model", given=given)
+    except RuntimeError as error:  # torch's answer to a negative width
+        at, reason = At(recipe.model.source, "model"), str(error).splitlines()[0]
+        raise at.error(f"{recipe.model.name!r} must have arguments of which layers can be made; {reason}.") from error
     if ":" in recipe.model.name:
         _look_at(model, recipe, given)
     for module in model.modules():
@@ -50,9 +71,9 @@ def build_model(recipe: Recipe, data: Any) -> nn.Module:
 
 def _look_at(model: Any, recipe: Recipe, given: Mapping[str, Any]) -> None:
     """Raise ValueError unless somebody else's network answers two blank images as its task wants it; its weights are left alone."""
-    name = f"model.name: {recipe.model.name!r}"
+    at, name = At(recipe.model.source, "model.name"), repr(recipe.model.name)
     if not isinstance(model, nn.Module):
-        raise ValueError(f"{name} must make a torch.nn.Module; got {type(model).__name__}.")
+        raise at.error(f"{name} must make a torch.nn.Module; got {type(model).__name__}.")
     if recipe.task.name != "classification" or not {"input_shape", "num_classes"} <= given.keys():
         return
     images, was_training = torch.zeros(2, *given["input_shape"]), model.training
@@ -60,12 +81,12 @@ def _look_at(model: Any, recipe: Recipe, given: Mapping[str, Any]) -> None:
         with torch.no_grad(), torch.random.fork_rng([]):
             outputs = model.eval()(images)
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        raise ValueError(f"{name} must take images of shape {tuple(images.shape)}; {error}") from error
+        raise at.error(f"{name} must take images of shape {tuple(images.shape)}; {error}") from error
     model.train(was_training)
     want = (2, given["num_classes"])
     got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
     if got != want:
-        raise ValueError(f"{name} must answer {want[0]} images with logits of shape {want}, one a class; got {got}.")
+        raise at.error(f"{name} must answer {want[0]} images with logits of shape {want}, one a class; got {got}.")
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -116,47 +137,76 @@ def _recipe_of(run: Run) -> Recipe:
 
 
 def _trained(run: Run, model: nn.Module) -> nn.Module:
-    model.load_state_dict(read_tensors(run.weights) if run.weights.exists() else load_checkpoint(run.checkpoint)["model"])
+    complete = run.weights.exists()
+    tensors = read_tensors(run.weights) if complete else load_checkpoint(run.checkpoint)["model"]
+    load_weights(model, tensors, run.weights if complete else run.checkpoint)
     return model.eval()
 
 
 def make(registry: Registry[Any], part: Part, where: str, *, given: dict[str, Any]) -> Any:
     """Call what ``part`` names with its arguments and the ``given`` ones, which a recipe may not set."""
-    thing = _look_up(registry, part.name, where)
-    _check_arguments(inspect.signature(thing).parameters, part, where, given=given)
+    at = At(part.source, where)
+    thing = _look_up(registry, part.name, at)
+    _check_arguments(thing, part.name, part.args, at, given=given)
     try:
         return thing(**given, **{name: _as_tuples(value) for name, value in part.args.items()})
     except TypeError as error:
         # a thing inside may have been given an argument that it has not: a fault of the recipe
         if "keyword argument" not in str(error):
             raise
-        raise ValueError(f"{where}: {error}.") from error
+        raise at.error(f"{error}.") from error
 
 
-def _check_arguments(parameters: Mapping[str, inspect.Parameter], part: Part, where: str, *, given: Iterable[str]) -> None:
-    known = [name for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in given]
+def _check_arguments(
+    thing: Any, name: str, args: Mapping[str, Any], at: At, *, given: Iterable[str] = (), told: Iterable[str] = ()
+) -> None:
+    """Raise ValueError unless ``thing`` takes ``args`` as it is annotated; it is ``given`` others, and perhaps ``told`` some more."""
+    parameters = _parameters(thing)
+    known = [key for key, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and key not in (*given, *told)]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in given:
-        if not (takes_any or name in parameters):
-            raise ValueError(f"{where}.name: {part.name!r} must take the argument {name!r}; it takes {', '.join(known)}.")
-    for name in part.args:
-        if not (takes_any or name in known):
-            raise ValueError(f"{where}.{name}: {part.name!r} has no argument {name!r}. {suggest(name, known)}")
-    for name in known:
-        if parameters[name].default is inspect.Parameter.empty and name not in part.args:
-            raise ValueError(f"{where}.{name}: is missing; {part.name!r} needs it.")
+    for key in given:
+        if not (takes_any or key in parameters):
+            raise at.down("name").error(f"{name!r} must take the argument {key!r}; it takes {', '.join(known)}.")
+    for key, value in args.items():
+        if key in known:
+            _check_value(parameters[key], value, at.down(key))
+        elif not takes_any and not (key in told and key in parameters):
+            raise at.down(key).error(f"{name!r} has no argument {key!r}. {suggest(key, known)}")
+    for key in known:
+        if parameters[key].default is inspect.Parameter.empty and key not in args:
+            raise at.down(key).error(f"is missing; {name!r} needs it.")
 
 
-def _look_up(registry: Registry[Any], name: str, where: str) -> Any:
+def _check_value(parameter: inspect.Parameter, value: Any, at: At) -> None:
+    if value is None and parameter.default is None:
+        return
+    check(parameter.annotation, value, at)
+    registry: Mapping[str, Any] = INSIDE.get(parameter.name, {})
+    name = value.get("name") if isinstance(value, Mapping) else None
+    if isinstance(name, str) and name in registry:
+        _check_arguments(registry[name], name, {key: item for key, item in value.items() if key != "name"}, at)
+
+
+def _parameters(thing: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(thing, eval_str=True).parameters
+    except (NameError, AttributeError, SyntaxError, TypeError):  # annotations of what is there for type checkers only
+        return inspect.signature(thing).parameters
+
+
+def _look_up(registry: Registry[Any], name: str, at: At) -> Any:
     """A registered thing; or, for ``my_package.nets:Net``, one of somebody else's."""
     if ":" not in name:
-        return registry[name]
+        try:
+            return registry[name]
+        except ValueError as error:
+            raise at.down("name").error(str(error)) from None
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         fix = "Modules are looked for in the current folder, and where PYTHONPATH says."
-        raise ValueError(f"{where}.name: {name!r} must be importable as module:name; {error}.\n  {fix}") from None
+        raise at.down("name").error(f"{name!r} must be importable as module:name; {error}.\n  {fix}") from None
 
 
 def _as_tuples(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from .atomic import write_atomically
 
@@ -29,6 +29,29 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except SafetensorError as error:
         raise ValueError(f"{file}: must be a safetensors file; it is damaged ({error}).\n  Delete it, or train again.") from None
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor], file: Path) -> None:
+    """Give ``model`` the ``weights`` that were read from ``file``.
+
+    Raises:
+        ValueError: they are those of another model; the message names one that differs.
+    """
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        own = model.state_dict()
+        differ = [name for name in own | weights if _shape(own, name) != _shape(weights, name)]
+        if not differ:
+            raise
+        name = differ[0]
+        got = f"{name!r} is {_shape(weights, name)} in the file and {_shape(own, name)} in the model"
+        fix = "Was the recipe, or the code of the model, changed after the training?"
+        raise ValueError(f"{file}: must hold the weights of the recipe's model; {got}.\n  {fix}") from error
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> str:
+    return f"of shape {tuple(weights[name].shape)}" if name in weights else "missing"
 
 
 def save_checkpoint(file: Path, state: dict[str, Any], *, staged: Path | None = None) -> None:
