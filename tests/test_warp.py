@@ -195,7 +195,7 @@ HINT = "\n  It maps normalised target points to source points; add the axis that
             (IMAGE, MATRIX, None, "lanczos3"),
             {"backend": "aten"},
             NotImplementedError,
-            "reticle.grid_sample: backend 'aten' has no lanczos3 mode.\n  Use backend='auto', or 'reference'.",
+            "reticle.warp: backend 'aten' has no lanczos3 mode.\n  Use backend='auto', or 'reference'.",
         ),
     ],
 )
