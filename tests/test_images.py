@@ -217,7 +217,7 @@ def test_no_cache_is_written_if_none_is_wanted(tree, own_cache):
 # tables and arrays ------------------------------------------------------------------------------------------------------------
 
 
-def rows_of(tree, **more):
+def rows_of(tree):
     return [[str(f.relative_to(tree)), f.parent.name] for f in sorted(tree.rglob("*.png"))]
 
 
@@ -297,5 +297,4 @@ def test_recipe_of_the_documentation_is_ten_lines_and_builds(tree, tmp_path):
     data = build_data(recipe)
     model = build_model(recipe, data)
     assert recipe.name == "pets" and model(data.test_set()[0]).shape == (3, 3)
-    mean, std = data.statistics()
-    assert (model.prepare[0].mean.item(), model.prepare[0].std.item()) == pytest.approx((mean, std))
+    assert (model.prepare[0].mean.item(), model.prepare[0].std.item()) == pytest.approx(data.statistics())
