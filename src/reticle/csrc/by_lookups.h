@@ -24,26 +24,10 @@ bool is_lookup(const P& plan, const Matrix& m) {
   return (!c.is_matrix || (m.tame && m.divides && !repeats(c.padding))) && c.input.stride[4] == 1 && c.output.stride[4] == 1;
 }
 
-// Whether points in a row of a grid read far from each other, which loads, a few points at a time, wait for.
-template <class P>
-bool is_scattered(const P& plan, int64_t b, const Start& s) {
-  constexpr float far = 8;  // pixels
-  const Call& c = plan.c;
-  if (c.is_matrix || s.count < 2) return false;
-  const int64_t* where = c.where_stride;
-  const float* points = (const float*)c.where + b * where[0] + s.i * where[2] + s.j * where[3];
-  const auto apart = [&](int p) {
-    const float *here = points + p * where[3], *next = here + where[3];
-    return std::fabs(next[0] - here[0]) * float(plan.in[2].half) + std::fabs(next[where[4]] - here[where[4]]) * float(plan.in[1].half) >
-           far;
-  };
-  return apart(0) && apart(s.count - 2);
-}
-
 // Forward, on processors that some of this is not for.
 template <class P>
-bool is_looked_up(const P& plan, const Matrix& m, int64_t b, const Start& s) {
-  return is_lookup(plan, m) && (plan.c.lookups->of_neighbours || is_scattered(plan, b, s));
+bool is_looked_up(const P& plan, const Matrix& m) {
+  return is_lookup(plan, m) && plan.c.lookups->quick_forward;
 }
 
 // The points of a block, where they do not stand in memory as x and y side by side.

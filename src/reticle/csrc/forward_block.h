@@ -51,7 +51,7 @@ void sum_rows_of(const P& plan, const Matrix& m, int64_t b, const Start& s, Dire
 template <class T, class P>
 bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const Start& start, Direct* done) {
   if constexpr (has_lookups<T, P>()) {
-    if (is_looked_up(plan, m, b, start)) {
+    if (is_looked_up(plan, m)) {
       Pairs pairs;
       const Looked looked = plan.c.lookups->forward(plan.c.dtype, lookup_of<T>(plan, m, b, start, pairs));
       for (int row = 0; row < BLOCK_ROWS; row++) done[row] = answer_of(looked, row);

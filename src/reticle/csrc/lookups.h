@@ -33,7 +33,7 @@ struct Lookups {
   Extent (*extent)(DType, const Lookup&);
   Looked (*nearest)(const Lookup&);  // forward, of one plane of float32
   int64_t most_channels;             // with more, loads are quicker for all
-  bool of_neighbours;                // else loads are quicker forward where points in a row read close to each other
+  bool quick_forward;                // else loads are quicker there
 };
 
 // Those for this processor, or null. Some look up several numbers by one instruction in the time of a few loads, some for few channels alone
