@@ -1,5 +1,7 @@
 // Nearest pixels of the points of a grid, in one go: where they are stays in registers.
 #pragma once
+#include <utility>
+
 #include "by_lookups.h"
 #include "nearest_line.h"
 
@@ -14,6 +16,12 @@ bool is_nearest_given(const P& plan, int64_t number) {
   if (c.where_is_double != (sizeof(A) == sizeof(double)) || c.where_stride[4] != 1 || c.where_stride[3] != 2) return false;
   if (c.input.stride[4] != 1 || c.output.stride[4] != 1 || std::max(c.size[1], c.size[2]) >= NEAREST_SIZE) return false;
   return c.out[2] - number % plan.segments * SEGMENT >= VecOf<A>::lanes;
+}
+
+// Whether a plane is followed from row to row rather than fetched as a whole.
+template <class P, class T, class Out>
+bool has_large_planes(const P& plan, const Planes<T, Out>& planes) {
+  return planes.down * plan.c.size[1] * int64_t(sizeof(T)) > 4 * NEAR_BYTES;
 }
 
 // All points of a block: act.points(planes from the row's first output point on, first point, offsets, which of them are there), and
@@ -31,7 +39,7 @@ RETICLE_INLINE void walk_nearest(const P& plan, int64_t b, const Start& s, Plane
   const int64_t* stride = c.where_stride;
   const A* xy = (const A*)c.where + b * stride[0] + s.i * stride[2] + s.j * 2;
   const int rows = int(std::min<int64_t>(BLOCK_ROWS, c.out[1] - s.i)), last = s.count - lanes;
-  const bool large = planes.down * c.size[1] * int64_t(sizeof(T)) > 4 * NEAR_BYTES, more = !large && b + 1 < c.batch;
+  const bool large = has_large_planes(plan, planes), more = !large && b + 1 < c.batch;
   Ahead ahead;
   planes.to += s.i * planes.down_to + s.j;
   for (int row = 0; row < rows; row++, xy += stride[2], planes.to += planes.down_to) {
@@ -76,10 +84,53 @@ struct CopiesOfRows {
   }
 };
 
+constexpr int MANY_PLANES = 4;  // with more, one after the other: a block's part of one stays in the nearest cache
+
+// Keeps where the points are, for all planes.
+template <class T>
+struct KeepsRows {
+  using M = Whole<Vec<Wide<T>>>;
+  static constexpr int lanes = VecOf<Wide<T>>::lanes, room = SEGMENT / lanes;
+
+  Direct* done;
+  int rows = 0, next = 0;  // so many rows are kept, and of the row after them so many vectors
+  alignas(64) int32_t offsets[BLOCK_ROWS][room][lanes];
+  alignas(64) M there[BLOCK_ROWS][room];
+
+  explicit KeepsRows(Direct* done) : done(done) {}
+  RETICLE_INLINE void row(int row, const Direct& answer) { done[row] = answer, rows = row + 1, next = 0; }
+  RETICLE_INLINE void points(const Planes<T, T>&, int, const int32_t* offset, M inside) {
+    std::memcpy(offsets[rows][next], offset, sizeof offsets[rows][next]);
+    there[rows][next++] = inside;
+  }
+  // `to`: the block's first point of a plane; `count`: points of a row.
+  RETICLE_INLINE void copy(const T* from, T* to, int64_t down, int count) const {
+    const int last = count - lanes;
+    for (int row = 0; row < rows; row++, to += down)
+      for (int n = 0, p = 0;; p = std::min(p + lanes, last), n++) {
+        put_some(only<T>(there[row][n], pixels_at(from, offsets[row][n])), to + p, lanes);
+        if (p == last) break;
+      }
+  }
+};
+
+template <bool mirrored, class T, class P>
+RETICLE_INLINE void copy_planes(const P& plan, int64_t b, const Start& s, Planes<T, T> planes, Direct* done) {
+  if (planes.count <= MANY_PLANES || has_large_planes(plan, planes)) {
+    CopiesOfRows<T> act = {done};
+    return walk_nearest<mirrored>(plan, b, s, planes, act);
+  }
+  KeepsRows<T> kept(done);
+  const int count = std::exchange(planes.count, 0);  // no more is fetched on the way: it took longer
+  walk_nearest<mirrored>(plan, b, s, planes, kept);
+  planes.to += s.i * planes.down_to + s.j;
+  for (int k = 0; k < count; k++, planes.from += planes.next, planes.to += planes.next_to)
+    kept.copy(planes.from, planes.to, planes.down_to, s.count);
+}
+
 template <class T, class P>
 RETICLE_APART void copy_nearest(const P& plan, int64_t b, const Start& s, Direct* done) {
   const Planes<T, T> planes = planes_of<T, T>(plan, b);
-  CopiesOfRows<T> act = {done};
   if constexpr (std::is_same<T, float>::value) {
     if (plan.c.lookups != nullptr && plan.c.channels == 1) {  // with several, loads one by one are quicker, measured
       const Looked looked = plan.c.lookups->nearest(lookup_in_place<T>(plan, b, s));
@@ -87,7 +138,7 @@ RETICLE_APART void copy_nearest(const P& plan, int64_t b, const Start& s, Direct
       return;
     }
   }
-  repeats(plan.c.padding) ? walk_nearest<true>(plan, b, s, planes, act) : walk_nearest<false>(plan, b, s, planes, act);
+  repeats(plan.c.padding) ? copy_planes<true>(plan, b, s, planes, done) : copy_planes<false>(plan, b, s, planes, done);
 }
 
 }  // namespace
