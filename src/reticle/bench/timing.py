@@ -31,7 +31,7 @@ class Budget(NamedTuple):
     """Instead of ``least``, where one round takes more than a second."""
 
 
-FULL, QUICK = Budget(1.2, 7, 60, 3), Budget(0.05, 3, 3, 1)
+FULL, QUICK = Budget(1.2, 15, 60, 5), Budget(0.05, 3, 3, 1)
 
 
 class Timing(NamedTuple):
