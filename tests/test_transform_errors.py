@@ -7,7 +7,7 @@ import pytest
 import torch
 from families import FAMILIES, MATRIX_FAMILIES, make
 
-from reticle import TRANSFORMS, Attention, Restricted, Rigid, base_grid
+from reticle import TRANSFORMS, Affine, Attention, Compose, Restricted, Rigid, ThinPlateSpline, base_grid
 
 each_family = pytest.mark.parametrize("key", FAMILIES)
 each_matrix_family = pytest.mark.parametrize("key", MATRIX_FAMILIES)
@@ -84,6 +84,14 @@ def test_attention_of_fixed_scale_says_what_it_cannot():
     with pytest.raises(TypeError, match="^Attention: `scale` must be a real number, .*; got '0.5'.$"):
         Attention(scale="0.5")
     assert not Attention(scale=0.5).has_identity and Attention(scale=1.0).has_identity and Attention().has_identity
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("transform", [ThinPlateSpline(), Compose(Rigid(), Affine())])
+def test_families_without_inverses_say_so(transform):
+    name = type(transform).__name__
+    with pytest.raises(NotImplementedError, match=f"^{name}: the inverses of its maps are not of the family.\n  If it has a matrix"):
+        transform.inverse(transform.identity()[None])
 
 
 @pytest.mark.errors

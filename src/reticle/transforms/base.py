@@ -75,6 +75,15 @@ class AbstractTransform(ABC, nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__}: its maps have no matrix.\n  Call the transform on points instead.")
 
+    def inverse(self, theta: Float[Tensor, "b p"], size: Sequence[int] | None = None) -> Float[Tensor, "b p"]:
+        """The ``theta`` of the inverse map, source to target, of families that hold it; those of matrices do.
+
+        Raises:
+            NotImplementedError: the family holds no inverses.
+        """
+        fix = "If it has a matrix(), invert that: reticle.warp and reticle.apply_matrix take it."
+        raise NotImplementedError(f"{type(self).__name__}: the inverses of its maps are not of the family.\n  {fix}")
+
     def _check(self, theta: Tensor, size: Sequence[int] | None) -> tuple[int, ...] | None:
         name = type(self).__name__
         check_shape(name, "theta", theta, "B P", P=self.num_params)
