@@ -104,9 +104,10 @@ RETICLE_INLINE void join(const Tiling<P>& tiling, int64_t first, int64_t columns
 // Sums made in place are where they belong; zeros where there are none.
 template <class P>
 void clear_rest(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile) {
+  if (tile.touched.high[1] < 0) std::fill_n(tile.sums, tiling.numbers(), 0);
+  if (tile.touched.high[1] < 0 || plan.c.ndim == 3) return;  // a volume was cleared as a whole
   const int64_t rows = plan.c.size[1], begin = std::min<int64_t>(tile.touched.low[1], rows);
-  const int64_t end = tile.touched.high[1] < 0 ? begin : std::min<int64_t>(tile.touched.high[1] + plan.width[1], rows);
-  if (plan.c.ndim == 3 && begin < rows) return;  // cleared as a whole
+  const int64_t end = std::min<int64_t>(tile.touched.high[1] + plan.width[1], rows);
   std::fill_n(tile.sums, begin * tiling.stride[3], 0);
   std::fill_n(tile.sums + end * tiling.stride[3], (rows - end) * tiling.stride[3], 0);
 }
