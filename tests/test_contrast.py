@@ -144,6 +144,7 @@ def test_mean_and_deviation_are_saved():
         (lambda: ContrastNorm()(torch.rand(3, 4, 4)), "`x` must have shape (B, C, H, W) with at least one channel; got (3, 4, 4)."),
         (lambda: gaussian_kernel(0), "gaussian_kernel: `size` must be a whole number of at least 1; got 0."),
         (lambda: ContrastNorm(threshold=1e39), "ContrastNorm: `threshold` must be finite in torch.float32; got 1e+39."),
+        (lambda: GlobalNorm().set(torch.tensor(math.nan), 1.0), "GlobalNorm: `mean` must be finite in torch.float32; got nan."),
         (lambda: GlobalNorm().set(0.1, 0.0), "GlobalNorm: `std` must be above 0 in torch.float32; got 0.0.\n  All pixels of the training"),
         (lambda: GlobalNorm().set(0.1, 1e-60), "GlobalNorm: `std` must be above 0 in torch.float32; got 1e-60."),
         (lambda: GlobalNorm().half().set(0.1, 1e-9), "GlobalNorm: `std` must be above 0 in torch.float16; got 1e-09."),

@@ -164,6 +164,12 @@ def test_second_look_sees_the_window_of_the_first():
 SAMPLERS = [{"padding_mode": "border"}, {"mode": "bicubic"}, {"padding_mode": "constant", "value": 0.5, "backend": "reference"}]
 
 
+def test_what_a_look_reads_with_is_learnt_and_saved():
+    value = torch.nn.Parameter(torch.ones(3))
+    network = RefiningLocalizer(torch.nn.Flatten(), Affine(), looks=2, padding_mode="constant", value=value)
+    assert [p is value for p in network.parameters()] == [True] and list(network.state_dict()) == ["value"]
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_second_look_is_read_as_the_transformer_reads(sampler):
     options = sampler | {"output_size": (24, 28), "antialias": 2}

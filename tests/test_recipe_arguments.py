@@ -48,9 +48,9 @@ def narrow(input_shape, num_classes, *, width: int = None):
 class TwoAtOnce(Classification):
     """Draws by chance, and compares images with each other."""
 
-    def loss(self, outputs, images, targets):
-        assert len(images) == len(targets) == 2
-        return super().loss(outputs, images, targets) * torch.rand(())
+    def mistakes(self, outputs, targets):
+        assert len(outputs) == len(targets) == 2
+        return super().mistakes(outputs, targets) * torch.rand(())
 
 
 def refusal(call, *args, **options):
@@ -127,6 +127,19 @@ def test_weights_and_random_numbers_stay_while_a_task_is_checked(count):
     check_task(recipe, TwoAtOnce(), model, *data.plain(count))
     assert torch.equal(torch.get_rng_state(), state) and model.training
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+class Penalised(TwoAtOnce):
+    """Its loss asks for a gradient, and for what only a model in training says."""
+
+    def loss(self, outputs, images, targets):
+        (slope,) = torch.autograd.grad(outputs.sum(), outputs)
+        raise AssertionError(f"nobody is to ask for it yet: {slope}")
+
+
+def test_a_loss_that_wants_gradients_is_not_asked_before_the_training():
+    recipe, data = tiny_recipe(), tiny.Corners()
+    check_task(recipe, Penalised(), build_model(recipe, data), *data.plain(4))
 
 
 # errors -----------------------------------------------------------------------------------------------------------------------------
@@ -222,8 +235,8 @@ def test_a_width_that_no_layer_has_is_told_of_the_model():
 @pytest.mark.parametrize(
     "task, got",
     [
-        ("sequence", "got outputs (2, 4) for targets (2,) (not enough values to unpack (expected 3, got 2))."),
-        ("colocalisation", "got outputs (2, 4) for targets (2,) ('Tensor' object has no attribute 'window')."),
+        ("sequence", "got outputs (2, 4) for targets (2,) (Dimension out of range (expected to be in range of [-2, 1], but got 2))."),
+        ("colocalisation", "got outputs (2, 4) for targets (2,) ('Tensor' object has no attribute 'box')."),
     ],
 )
 def test_a_task_that_does_not_fit_is_named(tmp_path, task, got):

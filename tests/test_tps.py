@@ -182,5 +182,5 @@ def test_wrong_lattice_and_regularisation_are_explained():
     for regularisation in (math.inf, math.nan):
         with pytest.raises(ValueError, match=f"^ThinPlateSpline: `regularisation` must be finite in torch.float64; got {regularisation}.$"):
             ThinPlateSpline(regularisation=regularisation)
-    with pytest.raises(TypeError, match=r"^ThinPlateSpline: `regularisation` must be a real number, .*; got '1'.$"):
+    with pytest.raises(TypeError, match=r"^ThinPlateSpline: `regularisation` must be a real number; got '1'.$"):
         ThinPlateSpline(regularisation="1")

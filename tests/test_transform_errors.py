@@ -78,11 +78,15 @@ def test_wrong_ndim_is_explained(key, ndim):
 def test_attention_of_fixed_scale_says_what_it_cannot():
     with pytest.raises(NotImplementedError, match=r"^Attention: no inverse within a family of fixed scale 0.5.\n  Use Attention\(\) with"):
         Attention(scale=0.5).inverse(torch.zeros(1, 2))
-    for scale in (0, -1.0, math.nan, math.inf):
+    for scale in (0, -1.0):
         with pytest.raises(ValueError, match=f"^Attention: `scale` must be a positive number or None; got {scale!r}."):
             Attention(scale=scale)
-    with pytest.raises(TypeError, match="^Attention: `scale` must be a real number, .*; got '0.5'.$"):
-        Attention(scale="0.5")
+    for scale in (math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"^Attention: `scale` must be finite in torch.float64; got {scale!r}.$"):
+            Attention(scale=scale)
+    for scale in ("0.5", [0.5, 0.4], True):
+        with pytest.raises(TypeError, match=re.escape(f"Attention: `scale` must be a real number; got {scale!r}.")):
+            Attention(scale=scale)
     assert not Attention(scale=0.5).has_identity and Attention(scale=1.0).has_identity and Attention().has_identity
 
 

@@ -99,6 +99,13 @@ def check_bool(fn: str, name: str, value: object) -> None:
         raise TypeError(f"{fn}: `{name}` must be True or False; got {value!r}.")
 
 
+def check_number(fn: str, name: str, value: object) -> None:
+    """Raise TypeError unless ``value`` is a real number, and ValueError unless it is finite."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{fn}: `{name}` must be a real number; got {value!r}.")
+    check_finite(fn, name, value)
+
+
 def check_numbers(fn: str, name: str, value: object) -> None:
     """Raise TypeError unless ``value`` is a real number, or a sequence, an array or a dense tensor of them."""
     if isinstance(value, Tensor):

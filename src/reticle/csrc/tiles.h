@@ -72,7 +72,7 @@ struct Tiling {
     lay_out(plan);
     return true;
   }
-  // In the type of the sums, one plane, or several vectors of channels side by side and samples enough to share out.
+  // In the type of the sums: one plane, unless windows are pairs, or several vectors of channels side by side and samples enough to share out.
   static bool is_in_place(const Call& c, int64_t lanes, bool paired) {
     const int64_t* to = c.grad_input.stride;
     int64_t step = c.channels;

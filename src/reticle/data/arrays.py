@@ -11,7 +11,7 @@ from PIL import Image
 from .decode import Format
 from .distorted import DATASETS
 from .labelled import Labelled, LabelledImages, Weights
-from .sources import Listed, Options, build_set, check_size, encode, find_path, name_classes, set_apart
+from .sources import Listed, Options, as_size, build_set, encode, find_path, name_classes, set_apart
 
 NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
@@ -45,7 +45,7 @@ def arrays(
         ValueError: an array is missing, damaged or of a wrong kind, or a label is no class.
     """
     fn = "npz"
-    shape = None if size is None else check_size(fn, size)
+    shape = None if size is None else as_size(fn, size)
     file = find_path(fn, path, data_dir, kind="file")
     content = _read(fn, file)
     images, labels = _pair(fn, file, content, "train")

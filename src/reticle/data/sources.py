@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -156,20 +157,20 @@ def find_path(fn: str, path: str | Path, data_dir: Path | str | None, *, kind: s
     raise ValueError(f"{fn}: `{argument}` must be an existing {kind}; got '{path}'.\n  Looked at {looked}.")
 
 
-def check_size(fn: str, size: int | Sequence[int]) -> tuple[int, int]:
+def as_size(fn: str, size: int | Sequence[int]) -> tuple[int, int]:
     """``size`` as (H, W).
 
     Raises:
         ValueError: it is neither a positive whole number nor two.
     """
     both = tuple(size) if isinstance(size, Sequence) else (size, size)
-    if len(both) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in both):
+    if len(both) != 2 or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in both):
         raise ValueError(f"{fn}: `size` must be a positive whole number, or two, (H, W); got {size!r}.")
-    return both[0], both[1]
+    return int(both[0]), int(both[1])
 
 
 def _format(fn: str, options: Options) -> Format:
-    size = check_size(fn, options.size)
+    size = as_size(fn, options.size)
     for argument, value, known in (("fit", options.fit, FITS), ("on_error", options.on_error, ON_ERROR)):
         if value not in known:
             raise ValueError(f"{fn}: `{argument}` must be one of {', '.join(known)}; got {value!r}.")

@@ -41,8 +41,8 @@ class GlobalNorm(nn.Module):
             ValueError: in the dtype of the buffers one of them is not finite, or ``std`` is not above 0, as of images that are all alike.
         """
         dtype = self.std.dtype
-        check_finite("GlobalNorm", "mean", mean, dtype)
-        check_finite("GlobalNorm", "std", std, dtype)
+        check_finite("GlobalNorm", "mean", float(mean), dtype)
+        check_finite("GlobalNorm", "std", float(std), dtype)
         if not torch.as_tensor(std, dtype=dtype) > 0:
             alike = "All pixels of the training images have the same value, or nearly so."
             raise ValueError(f"GlobalNorm: `std` must be above 0 in {dtype}; got {std!r}.\n  {alike}")

@@ -44,8 +44,14 @@ class RefiningLocalizer(nn.Module):
         if not transform.has_identity:
             raise ValueError(f"RefiningLocalizer: `transform` must contain the identity, or no correction is none; got {transform!r}.")
         self.localizer, self.transform, self.looks = localizer, transform, looks
+        looking = SpatialTransformer(nn.Identity(), transform, **sampler)
         # in a tuple, where torch does not look for parts: it is given θ and is no transformer of the network
-        self._sampler = (SpatialTransformer(nn.Identity(), transform, **sampler),)
+        self._sampler = (looking,)
+        # but what it learns is learnt here
+        if isinstance(looking.mode, nn.Module):
+            self.mode = looking.mode
+        if isinstance(looking.value, nn.Parameter):
+            self.value = looking.value
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b p"]:
         """θ after the last look."""

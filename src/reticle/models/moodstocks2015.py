@@ -197,7 +197,7 @@ def _check_names(**given: tuple[str, Mapping[str, Any]]) -> None:
 def _check_widths(**given: Widths) -> None:
     for argument, widths in given.items():
         three = isinstance(widths, Sequence) and len(widths) == 3
-        if not three or not all(isinstance(n, Integral) and n > 0 for n in widths):
+        if not three or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in widths):
             raise ValueError(f"IDSIA: `{argument}` must be three positive whole numbers, one for each convolution; got {widths!r}.")
 
 

@@ -11,14 +11,16 @@ from ..schema import At
 
 @torch.no_grad()
 def check_task(recipe: Recipe, task: Any, model: nn.Module, images: Tensor, targets: Tensor) -> None:
-    """Raise ValueError unless ``task`` can judge what ``model`` says of ``images``; the weights and the random numbers stay as they are."""
+    """Raise ValueError unless ``task`` can count mistakes in what ``model`` says of ``images``; the weights stay as they are.
+
+    Its loss is not asked: that may want gradients, or what a model says in training alone.
+    """
     images, targets = images[[0, -1]], targets[[0, -1]]
     with torch.random.fork_rng([images.device] if images.device.type == "cuda" else []):
         was_training = model.training
         outputs = model.eval()(images)
         model.train(was_training)
         try:
-            task.loss(outputs, images, targets)
             task.mistakes(outputs, targets)
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             parts = f"the data {recipe.data.name!r} and the model {recipe.model.name!r}"

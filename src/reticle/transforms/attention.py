@@ -1,13 +1,12 @@
 """Attention: isotropic scale and translation, nothing else."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..checks import check_numbers
+from ..checks import check_number
 from .base import TRANSFORMS, AbstractMatrixTransform, check_ndim, join, positive
 
 
@@ -34,9 +33,11 @@ class Attention(AbstractMatrixTransform):
 
     def __init__(self, scale: float | None = None, *, ndim: int = 2) -> None:
         super().__init__()
-        check_numbers("Attention", "scale", 1.0 if scale is None else scale)
-        if scale is not None and not (0 < scale < math.inf):
-            raise ValueError(f"Attention: `scale` must be a positive number or None; got {scale!r}.\n  0.5 is a window of half the size.")
+        if scale is not None:
+            check_number("Attention", "scale", scale)
+            if scale <= 0:
+                small = "0.5 is a window of half the size."
+                raise ValueError(f"Attention: `scale` must be a positive number or None; got {scale!r}.\n  {small}")
         self.ndim, self.scale = check_ndim("Attention", ndim), scale
         self.num_params = ndim + (scale is None)
         self.has_identity = scale in (None, 1)

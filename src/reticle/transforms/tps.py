@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..checks import check_finite, check_numbers, check_size
+from ..checks import check_number, check_size
 from ..grid import base_grid
 from .base import TRANSFORMS, AbstractTransform
 
@@ -43,9 +43,8 @@ class ThinPlateSpline(AbstractTransform):
         lattice = check_size("ThinPlateSpline", "lattice", lattice, 2)
         if min(lattice) < 2:
             raise ValueError(f"ThinPlateSpline: `lattice` must have at least 2 rows and 2 columns; got {lattice!r}.")
-        check_numbers("ThinPlateSpline", "regularisation", regularisation)
-        check_finite("ThinPlateSpline", "regularisation", regularisation)
-        if not regularisation >= 0:
+        check_number("ThinPlateSpline", "regularisation", regularisation)
+        if regularisation < 0:
             raise ValueError(f"ThinPlateSpline: `regularisation` must be 0 or more; got {regularisation!r}.")
         self.lattice, self.regularisation = lattice, float(regularisation)
         control, solution = self._constants()
