@@ -143,7 +143,13 @@ def test_an_unknown_word_for_the_set_is_named_with_its_line(tree, word):
 def test_a_table_of_no_test_images_is_not_made_up_for(tree):
     rows = [("path", "label"), *((f"{name}/{i}.png", name) for name in ("red", "blue") for i in range(5))]
     train, test = write_table(tree / "list.csv", rows), write_table(tree / "test.csv", rows[:1])
-    refused("^csv: train and test must have the same classes; only train has blue, red.", DATASETS["csv"], train, test_path=test, size=8)
+    refused(r"^csv: .*test.csv: must have lines of images; got none.$", DATASETS["csv"], train, test_path=test, size=8)
+
+
+@pytest.mark.errors
+def test_a_table_without_lines_to_train_on_is_named(tree):
+    table = write_table(tree / "list.csv", [("path", "label", "split"), ("red/0.png", "red", "val"), ("blue/0.png", "blue", "test")])
+    refused(r"^csv: .*list.csv: must have lines to train on; got none.$", DATASETS["csv"], table, size=8)
 
 
 @pytest.mark.errors

@@ -51,7 +51,7 @@ def listing(
         size, color, fit, test_share, split_seed, class_weights, limit, on_error, workers, cache, data_dir: as for :func:`folder`.
     Raises:
         ValueError: as for :func:`folder`; or a column is missing, a line lacks a value, a file does not exist, a label is no class, or a
-            word in ``split`` is none of those.
+            word in ``split`` is none of those, or there is no line to train on.
     """
     fn = "csv"
     table = find_path(fn, path, data_dir, kind="file")
@@ -62,6 +62,9 @@ def listing(
         test: Listed | None = _joined(_read(fn, other, root).values())
     else:
         test = next((sets.pop(name) for name in TEST_NAMES if name in sets), None)
+    for part, file, what in ((train, table, "to train on"), (test, test_path, "of images")):
+        if part is not None and not part.files:
+            raise ValueError(f"{fn}: {file}: must have lines {what}; got none.")
     tell_left_out(fn, {name: len(left.files) for name, left in sets.items()})
     options = Options(size, color, fit, test_share, split_seed, classes, class_weights, limit, on_error, workers, cache)
     return load_listed(fn, train, test, options)
