@@ -73,7 +73,9 @@ def listing(
 def _joined(parts: Iterable[Listed]) -> Listed:
     joined = Listed([], [], [])
     for part in parts:
-        joined = Listed(joined.files + part.files, joined.labels + part.labels, joined.places + part.places)
+        joined.files.extend(part.files)
+        joined.labels.extend(part.labels)
+        joined.places.extend(part.places)
     return joined
 
 
