@@ -134,3 +134,29 @@ def test_a_mirrored_axis_of_more_pixels_than_half_of_what_single_precision_count
     grid = torch.stack([torch.linspace(1.0, 1.5, 64), torch.zeros(64)], -1)[None, None]
     got, want = (grid_sample(row, grid, "nearest", "reflection", backend=backend) for backend in ("native", "reference"))
     assert torch.equal(got, want)
+
+
+def with_gaps(tensor, axis):
+    """The same numbers, whose rows do not follow one another in memory."""
+    size = list(tensor.shape)
+    size[axis] += 3
+    return torch.full(size, math.nan, dtype=tensor.dtype).narrow(axis, 0, tensor.shape[axis]).copy_(tensor)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("out", [(28, 28), (42, 42), (6, 10), (7, 5), (12, 1), (2, 63), (3, 64)], ids=str)
+def test_short_rows_are_the_same_whether_they_follow_one_another_or_not(mode, out):
+    for dtype, channels in ((torch.float32, 1), (torch.float32, 3), (torch.float64, 1)):
+        image = torch.rand(3, channels, 9, 11, dtype=dtype)
+        grid, grad = torch.rand(3, *out, 2, dtype=dtype) * 2.4 - 1.2, torch.rand(3, channels, *out, dtype=dtype)
+        tol = {"rtol": 2e-6, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1e-14, "atol": 1e-14}
+        want = results(image, grid, out, grad, mode=mode, backend="native")
+        image.requires_grad_()
+        for points, slopes in ((with_gaps(grid, 2), grad), (grid, with_gaps(grad, 3)), (with_gaps(grid, 2), with_gaps(grad, 3))):
+            points.requires_grad_()
+            y = grid_sample(image, points, mode=mode, backend="native")
+            for a, b in zip((y.detach(), *torch.autograd.grad(y, (image, points), slopes)), want, strict=True):
+                torch.testing.assert_close(a, b, **tol)
+        written = with_gaps(torch.zeros_like(grad), 3)
+        grid_sample(image.detach(), grid.detach(), mode=mode, backend="native", out=written)
+        torch.testing.assert_close(written, want[0], **tol)

@@ -123,7 +123,8 @@ RETICLE_INLINE void add_one_by_one(const Placed& at, int count, const Target<T>&
 
 template <class T>
 RETICLE_INLINE void add_sixteen(const Placed& at, int count, Landing& l, const Target<T>& target) {
-  if (!land(at, count, target.height, l))
+  // to find out what falls where is much to do for one plane
+  if (target.count == 1 || !land(at, count, target.height, l))
     return overlap(at, count) ? add_one_by_one<false>(at, count, target) : add_one_by_one<true>(at, count, target);
   l.rows == FEW_ROWS ? add_landing<FEW_ROWS>(l, target) : add_landing<LANDING_ROWS>(l, target);
 }

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "memory.h"
+#include "rows.h"
 
 namespace reticle {
 namespace {
@@ -97,6 +98,7 @@ Tensor forward(Call& c, const Tensor& input, const View& read, const std::option
   const Tensor from = turns.input ? turned(c.dtype, planes_for(read), input) : input;
   const Tensor to = !turns.output ? *output : turns.last ? make_tensor(read, output_sizes(c)) : planes_for(written);
   c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("output", to), c.batch);
+  join_rows(c);
   best_kernels().passes[c.dtype]->forward(c, threads);
   if (turns.output) turn_back(c.dtype, to, written);
   return *output;
@@ -208,6 +210,7 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& i
     c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("grad", slopes), c.batch);
     if (need_input) c.grad_input = tensor5(view("grad_input", to), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
+    join_rows(c);
     best_kernels().passes[c.dtype]->backward(c, threads);
     if (turns_back) turn_back(c.dtype, to, made);
   }
