@@ -63,10 +63,77 @@ RETICLE_INLINE Cell<A> lost_of(const Place<A>& place, int p) {
   return __builtin_convertvector(read<typename VectorOf<uint8_t, VecOf<A>::lanes>::type>(place.lost + p), Cell<A>) != 0;
 }
 
+// Of a vector of windows those at an edge slide inside, where outside is nothing or what is at the edge: what slides out goes to the first
+// pixel and to the last one, or is missing.
+template <int S, class V>
+struct Sliding {
+  using M = Whole<V>;
+  M up, down, far;  // pixels that the first moves up or down; whether no tap is inside
+
+  RETICLE_INLINE explicit Sliding(M shift) {
+    const M zero = {}, most = zero + S;
+    up = shift > zero ? (shift < most ? shift : most) : zero, down = shift < zero ? (shift > -most ? -shift : most) : zero;
+    far = (up == most) | (down == most);
+  }
+  // What is out at the front, and behind; `all`: the sum of what there is.
+  RETICLE_INLINE V before(const V* v, int all) const {
+    V out = {};
+#pragma GCC unroll 4
+    for (int t = 0; t < S; t++) out += up > t ? v[t] : V{};
+    return up == S ? V{} + Scalar<V>(all) : out;
+  }
+  RETICLE_INLINE V behind(const V* v, int all) const {
+    V out = {};
+#pragma GCC unroll 4
+    for (int t = 0; t < S; t++) out += down >= S - t ? v[t] : V{};
+    return down == S ? V{} + Scalar<V>(all) : out;
+  }
+  RETICLE_INLINE void slide(V* v) const {
+    if (any(up)) {
+#pragma GCC unroll 4
+      for (int step = 1; step <= S; step *= 2)
+#pragma GCC unroll 4
+        for (int t = 0; t < S; t++) v[t] = (up & step) != 0 ? (t + step < S ? v[t + step] : V{}) : v[t];
+    }
+    if (any(down)) {
+#pragma GCC unroll 4
+      for (int step = 1; step <= S; step *= 2)
+#pragma GCC unroll 4
+        for (int t = S - 1; t >= 0; t--) v[t] = (down & step) != 0 ? (t >= step ? v[t - step] : V{}) : v[t];
+    }
+  }
+};
+
+template <int S, class A>
+RETICLE_INLINE void slide_lanes(const Call& c, const Axis& axis, const Place<A>& place, int p, Wanted wanted, Window<A>& w) {
+  using I = Cell<A>;
+  using V = Vec<A>;
+  const I unmoved = read<I>(place.cell + p) - (S - 1) / 2, zero = {}, last = zero + int32_t(axis.size - S);
+  const I first = unmoved > zero ? (unmoved < last ? unmoved : last) : zero;
+  const Sliding<S, V> sliding(__builtin_convertvector(first - unmoved, Whole<V>));
+  const auto slide = [&](A(*taps)[SEGMENT], int all, A* missing) __attribute__((always_inline)) {
+    V v[S];
+#pragma GCC unroll 4
+    for (int t = 0; t < S; t++) v[t] = load(taps[t] + p);
+    if (c.padding == BORDER) {
+      const V before = sliding.before(v, all), behind = sliding.behind(v, all);
+      sliding.slide(v);
+      v[0] += before, v[S - 1] += behind;
+    } else {
+      if (wanted.missing) store(sliding.far ? V{} + A(all) : sliding.before(v, all) + sliding.behind(v, all), missing + p);
+      sliding.slide(v);
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < S; t++) store(v[t], taps[t] + p);
+  };
+  slide(w.weight, 1, w.missing);
+  if (wanted.slopes) slide(w.slope, 0, w.missing_slope);
+  put(first, w.first + p);
+}
+
 // Whether one turn back, of a period at most, brings all taps of these points inside.
 template <int S, class I>
 RETICLE_INLINE bool is_close(const Call& c, const Axis& axis, I first) {
-  if (!repeats(c.padding)) return true;
   const int64_t turn = axis.size - (c.padding == REFLECTION && c.align_corners);
   if (turn < 1 || turn > BEYOND) return false;
   const I far = (first < int32_t(-turn)) | (first > int32_t(axis.size + turn - S));
@@ -76,9 +143,7 @@ RETICLE_INLINE bool is_close(const Call& c, const Axis& axis, I first) {
 // As axis.pixel(), for taps that are close.
 template <class I>
 RETICLE_INLINE I pixels_of(const Call& c, int32_t size, I i) {
-  const I zero = {}, below = i < zero, above = i >= size;
-  if (fills(c.padding)) return (below | above) ? zero - 1 : i;
-  if (c.padding == BORDER) return below ? zero : above ? zero + (size - 1) : i;
+  const I below = i < 0, above = i >= size;
   if (c.padding == WRAP) return below ? i + size : above ? i - size : i;
   return mirror(i, size - 1, c.align_corners ? 0 : 1);
 }
@@ -95,30 +160,25 @@ RETICLE_INLINE void move_to_pixels(const I* at, V* weight) {
   for (int k = 0; k < S; k++) weight[k] = moved[k];
 }
 
-// The windows of a vector of points from `p` on that are close, whose weights are those of the taps. True for those whose pixels fit none.
+// Of a padding that repeats, the windows of a vector of points from `p` on that are close, whose weights are those of the taps. True for those
+// whose pixels fit none.
 template <int S, class A>
 RETICLE_INLINE Cell<A> merge_lanes(const Call& c, const Axis& axis, const Place<A>& place, int p, Wanted wanted, Window<A>& w) {
   using I = Cell<A>;
   using V = Vec<A>;
-  using M = Whole<V>;
   const int32_t size = int32_t(axis.size);
   const I cell = read<I>(place.cell + p), zero = {}, lost = lost_of(place, p);
-  I at[S], lowest = zero + std::numeric_limits<int32_t>::max(), highest = zero - 1;
-  V weight[S], slope[S], missing = {}, missing_slope = {};
+  const Whole<V> nowhere = __builtin_convertvector(lost, Whole<V>);
+  I at[S], lowest = zero + std::numeric_limits<int32_t>::max(), highest = zero;
+  V weight[S], slope[S];
 #pragma GCC unroll 4
   for (int t = 0; t < S; t++) {
-    const I pixel = lost ? (t > 0 || fills(c.padding) ? zero - 1 : zero) : pixels_of(c, size, cell + (t - (S - 1) / 2));
-    const M there = __builtin_convertvector(pixel >= zero, M), nowhere = __builtin_convertvector(lost, M);
-    weight[t] = load(w.weight[t] + p), slope[t] = wanted.slopes ? load(w.slope[t] + p) : V{};
-    weight[t] = nowhere ? (t == 0 ? V{} + 1 : V{}) : weight[t], slope[t] = nowhere ? V{} : slope[t];
-    missing += there ? V{} : weight[t], missing_slope += there ? V{} : slope[t];
-    lowest = (pixel >= zero) & (pixel < lowest) ? pixel : lowest, highest = pixel > highest ? pixel : highest;
-    at[t] = pixel;
+    at[t] = lost ? zero : pixels_of(c, size, cell + (t - (S - 1) / 2));
+    weight[t] = nowhere ? (t == 0 ? V{} + 1 : V{}) : load(w.weight[t] + p);
+    slope[t] = nowhere ? V{} : wanted.slopes ? load(w.slope[t] + p) : V{};
+    lowest = at[t] < lowest ? at[t] : lowest, highest = at[t] > highest ? at[t] : highest;
   }
-  I first = highest < zero ? cell : lowest;
-  first = first > zero ? first : zero, first = first < size - S ? first : zero + (size - S);
-  const I hard = highest >= first + S;
-  const M nothing = __builtin_convertvector(highest < zero, M), unfit = __builtin_convertvector(hard, M);
+  const I first = lowest < size - S ? lowest : zero + (size - S), hard = highest >= first + S;
 #pragma GCC unroll 4
   for (int t = 0; t < S; t++) at[t] = hard ? zero - 1 : at[t] - first;
   put(first, w.first + p);
@@ -129,10 +189,6 @@ RETICLE_INLINE Cell<A> merge_lanes(const Call& c, const Axis& axis, const Place<
     move_to_pixels<S>(at, slope);
 #pragma GCC unroll 4
     for (int t = 0; t < S; t++) store(slope[t], w.slope[t] + p);
-  }
-  if (wanted.missing) {
-    store(unfit ? V{} : nothing ? V{} + 1 : missing, w.missing + p);  // 1, not only nearly
-    store(unfit | nothing ? V{} : missing_slope, w.missing_slope + p);
   }
   return hard;
 }
@@ -149,7 +205,9 @@ RETICLE_INLINE void merge_all(const Call& c, const Axis& axis, const Place<A>& p
     const I first = read<I>(place.cell + p) - back, zero = {}, unusual = (first < zero) | (first > size - S) | lost_of(place, p);
     if (!any(unusual)) continue;
     I unfit = zero;
-    if (size >= S && is_close<S>(c, axis, first)) {
+    if (size >= S && !repeats(c.padding)) {
+      slide_lanes<S>(c, axis, place, p, wanted, w);
+    } else if (size >= S && is_close<S>(c, axis, first)) {
       unfit = merge_lanes<S>(c, axis, place, p, wanted, w);
     } else {
       for (int q = 0; q < lanes; q++) unfit[q] = unusual[q] && !merge(c, axis, place, p + q, width, w);

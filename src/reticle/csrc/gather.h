@@ -1,16 +1,9 @@
 // How does the output change with the coordinates? For each output point, the slopes of its window against the gradient it gets.
 #pragma once
-#include "forward.h"
+#include "gather_fours.h"
 
 namespace reticle {
 namespace {
-
-// Slope along another axis than x of the weight of a row of pixels.
-template <class P>
-RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int z, int y, int p) {
-  if (plan.c.ndim == 2) return s.window[1].slope[y][p];
-  return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
-}
 
 // Products of the left and the right pixels of each point with its gradient, summed over channels. R rows: of an image S, of a volume S * S.
 template <int R, class A>
@@ -187,39 +180,7 @@ RETICLE_APART void gather_along_channels(const P& plan, const Rows& rows, const 
   }
 }
 
-// Four pixels in a row, R rows of them. Of four points the sums over rows are turned over for those along a row.
-template <int R, class T, class P>
-RETICLE_APART void gather_fours(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
-                                Slopes<typename P::A>& slopes) {
-  using A = typename P::A;
-  constexpr int D = R == 4 ? 2 : 3, S = P::S;
-  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
-  for (int p = 0; p < s.count; p += 4) {
-    Four<A> sums[3][4] = {};  // along z, y, x of four points, pixel by pixel of a row
-    for (int q = 0; q < 4 && p + q < s.count; q++) {
-      Four<A> totals[R] = {};
-      for (int64_t k = 0; k < plan.c.channels; k++) {
-        const A gradient = widen(g[k * out[1] + (p + q) * out[4]]);
-        const T* first = u + k * in[1] + reading.offset[p + q];
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) totals[r] += load_four(first + rows.offset[r]) * gradient;
-      }
-      for (int r = 0; r < R; r++) {
-        for (int a = 3 - D; a < 2; a++) sums[a][q] += totals[r] * row_slope(plan, s, a, r / S, r % S, p + q);
-        sums[2][q] += totals[r] * reading.row_weight[r][p + q];
-      }
-    }
-    for (int a = 3 - D; a < 3; a++) {
-      const auto& along = a == 2 ? s.window[2].slope : s.window[2].weight;
-      transpose(sums[a]);
-      Four<A> total = {};
-      for (int t = 0; t < 4; t++) total += sums[a][t] * load_four(along[t] + p);
-      store_four(total, slopes.axis[a] + p);
-    }
-  }
-}
-
-// The same in any layout.
+// Slopes of the points of a row in any layout.
 template <class T, class P>
 RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
                                  const Next<T>& next, Slopes<typename P::A>& slopes) {

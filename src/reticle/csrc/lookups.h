@@ -31,7 +31,7 @@ struct Lookups {
   // image, by all rows of points but those whose bit is set.
   void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
   Extent (*extent)(DType, const Lookup&);
-  Looked (*nearest)(const Lookup&);  // forward, of one plane of float32
+  Looked (*nearest)(const Lookup&);  // forward, of float32: of one plane, or of several if `quick_forward`
   int64_t most_channels;             // with more, loads are quicker for all
   bool quick_forward;                // else loads are quicker there
 };

@@ -30,11 +30,16 @@ Extent extent_of(DType dtype, const Lookup& s) {
   return extent_lookup<BFloat16>(s);
 }
 
+template <bool by_loads, Outside outside>
+Looked nearest_in(const Lookup& s) {
+  return s.count < AT_ONCE ? nearest_lookup<by_loads, outside, false>(s) : nearest_lookup<by_loads, outside, true>(s);
+}
+
 template <bool by_loads>
 Looked nearest_of(const Lookup& s) {
-  const bool mirrored = s.outside > NEAREST_PIXEL;
-  if (s.count < AT_ONCE) return mirrored ? nearest_lookup<by_loads, true, false>(s) : nearest_lookup<by_loads, false, false>(s);
-  return mirrored ? nearest_lookup<by_loads, true, true>(s) : nearest_lookup<by_loads, false, true>(s);
+  if (s.outside == NOTHING) return nearest_in<by_loads, NOTHING>(s);
+  // which way it is mirrored, the numbers of a line know
+  return s.outside == NEAREST_PIXEL ? nearest_in<by_loads, NEAREST_PIXEL>(s) : nearest_in<by_loads, MIRRORED_AT_EDGE>(s);
 }
 
 const Lookups all_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of<false>, INT64_MAX, true};

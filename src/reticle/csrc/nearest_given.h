@@ -132,8 +132,9 @@ template <class T, class P>
 RETICLE_APART void copy_nearest(const P& plan, int64_t b, const Start& s, Direct* done) {
   const Planes<T, T> planes = planes_of<T, T>(plan, b);
   if constexpr (std::is_same<T, float>::value) {
-    if (plan.c.lookups != nullptr && plan.c.channels == 1) {  // with several, loads one by one are quicker, measured
-      const Looked looked = plan.c.lookups->nearest(lookup_in_place<T>(plan, b, s));
+    const Lookups* lookups = plan.c.lookups;
+    if (lookups != nullptr && plan.c.channels <= (lookups->quick_forward ? MANY_PLANES : 1)) {
+      const Looked looked = lookups->nearest(lookup_in_place<T>(plan, b, s));
       for (int row = 0; row < BLOCK_ROWS; row++) done[row] = answer_of(looked, row);
       return;
     }

@@ -91,6 +91,8 @@ RETICLE_INLINE V smaller_of(V a, V b) {
 #if defined(__AVX__)
 RETICLE_INLINE F8 larger_of(F8 a, F8 b) { return (F8)_mm256_max_ps((__m256)a, (__m256)b); }
 RETICLE_INLINE F8 smaller_of(F8 a, F8 b) { return (F8)_mm256_min_ps((__m256)a, (__m256)b); }
+RETICLE_INLINE D4 larger_of(D4 a, D4 b) { return (D4)_mm256_max_pd((__m256d)a, (__m256d)b); }
+RETICLE_INLINE D4 smaller_of(D4 a, D4 b) { return (D4)_mm256_min_pd((__m256d)a, (__m256d)b); }
 #endif
 
 // --- a vector of them ---

@@ -83,8 +83,7 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Ou
   using I = Numbers<V>;
   const bool border = outside == NEAREST_PIXEL;
   Tents<S, V> t;
-  t.first = at.cell > 0 ? at.cell : I{};
-  t.first = t.first < last ? t.first : I{} + last;
+  t.first = smaller_of(larger_of(at.cell, I{}), I{} + last);
   const V zero = {}, one = zero + 1;
   if constexpr (S == 1) {
     t.weight[0] = border ? one : ((Whole<V>)(t.first == at.cell) ? one : zero);
@@ -93,11 +92,10 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Ou
     const V d = __builtin_convertvector(at.cell - t.first, V) + at.fraction, none = border ? zero : one;
     const V rises = 1 + d, falls = 1 - d, ends = 2 - d;
     if (border) {
-      const V low = d > 0 ? (d < 1 ? d : one) : zero;
+      const V low = smaller_of(larger_of(d, zero), one);
       t.weight[0] = 1 - low, t.weight[1] = low;
     } else {
-      const V left = rises < falls ? rises : falls, right = d < ends ? d : ends;
-      t.weight[0] = left > 0 ? left : zero, t.weight[1] = right > 0 ? right : zero;
+      t.weight[0] = larger_of(smaller_of(rises, falls), zero), t.weight[1] = larger_of(smaller_of(d, ends), zero);
     }
     t.slope[0] = d < 0 ? (rises < 0 ? zero : none) : (falls > 0 ? -one : zero);
     t.slope[1] = falls > 0 ? (d < 0 ? zero : one) : (ends > 0 ? -none : zero);
