@@ -50,6 +50,7 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
   const Outside outside = outside_of(plan.c);
   Whole<V> edge = {};
   V check = {};
+  Caution caution;
   for (int p = 0; p < s.padded(); p += VecOf<A>::lanes) {
     Cells<V> cells[3];
     Whole<V> out = {};
@@ -58,10 +59,10 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
       out |= (Whole<V>)(cells[a].cell < 0) | (Whole<V>)(cells[a].cell > Number<V>(plan.in[a].size - S));
     }
     Tents<S, V> t[3];
-    if (!any(out)) {
+    if (!caution.is_due(any(out))) {
       for (int a = 3 - D; a < 3; a++) t[a] = tents_inside<S>(cells[a]);
     } else {
-      for (int a = 3 - D; a < 3; a++) t[a] = tents_at_edges<S>(cells[a], Number<V>(plan.in[a].size - S), outside);
+      for (int a = 3 - D; a < 3; a++) t[a] = tents_at_edges<S>(cells[a], Number<V>(plan.in[a].size - S), outside, wanted.slopes);
       edge |= out;
     }
     auto offset = t[2].first * Number<V>(stride[4]);

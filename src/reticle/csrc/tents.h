@@ -76,9 +76,23 @@ RETICLE_INLINE Tents<S, V> tents_mirrored(const Cells<V>& at, Number<V> last, Ou
   return t;
 }
 
+// Whether vectors of points are treated as those at the edges are: one of those, and some after it. Where they take turns, as they do of points
+// all over the image, a branch that cannot be foreseen costs more than it saves.
+struct Caution {
+  static constexpr int VECTORS = 4;
+  int left = 0;
+
+  RETICLE_INLINE bool is_due(bool out) {
+    int now = std::max(left, int(out) * (VECTORS + 1));
+    asm("" : "+r"(now));  // one branch, not one for each reason
+    left = now - (now > 0);
+    return now > 0;
+  }
+};
+
 // As nearest_at_edges and bilinear_at_edges; `last`: the last pixel that a window begins at.
 template <int S, class V>
-RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Outside outside) {
+RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Outside outside, bool slopes = true) {
   if (outside > NEAREST_PIXEL) return tents_mirrored<S>(at, last, outside);
   using I = Numbers<V>;
   const bool border = outside == NEAREST_PIXEL;
@@ -97,6 +111,7 @@ RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Ou
     } else {
       t.weight[0] = larger_of(smaller_of(rises, falls), zero), t.weight[1] = larger_of(smaller_of(d, ends), zero);
     }
+    if (!slopes) return t;
     t.slope[0] = d < 0 ? (rises < 0 ? zero : none) : (falls > 0 ? -one : zero);
     t.slope[1] = falls > 0 ? (d < 0 ? zero : one) : (ends > 0 ? -none : zero);
   }
