@@ -68,12 +68,11 @@ RETICLE_INLINE Cell<A> lost_of(const Place<A>& place, int p) {
 template <int S, class V>
 struct Sliding {
   using M = Whole<V>;
-  M up, down, far;  // pixels that the first moves up or down; whether no tap is inside
+  M up, down;  // pixels that the first moves up or down; S: no tap is inside
 
   RETICLE_INLINE explicit Sliding(M shift) {
     const M zero = {}, most = zero + S;
     up = shift > zero ? (shift < most ? shift : most) : zero, down = shift < zero ? (shift > -most ? -shift : most) : zero;
-    far = (up == most) | (down == most);
   }
   // What is out at the front, and behind; `all`: the sum of what there is.
   RETICLE_INLINE V before(const V* v, int all) const {
@@ -120,7 +119,7 @@ RETICLE_INLINE void slide_lanes(const Call& c, const Axis& axis, const Place<A>&
       sliding.slide(v);
       v[0] += before, v[S - 1] += behind;
     } else {
-      if (wanted.missing) store(sliding.far ? V{} + A(all) : sliding.before(v, all) + sliding.behind(v, all), missing + p);
+      if (wanted.missing) store(sliding.before(v, all) + sliding.behind(v, all), missing + p);
       sliding.slide(v);
     }
 #pragma GCC unroll 4

@@ -24,7 +24,7 @@ RETICLE_APART void gather_fours(const P& plan, const Rows& rows, const Segment<P
     Four<A> sums[3][4] = {}, gradients = {};  // along z, y, x of four points, pixel by pixel of a row
     for (int q = 0; q < 4 && p + q < s.count; q++) gradients[q] = widen(g[(p + q) * out[4]]);
 #pragma GCC unroll 4
-    for (int q = 0; q < 4; q++) {  // more of them than there are read what the last one reads
+    for (int q = 0; q < 4; q++) {  // more of them than there are read, too: their windows are inside, and what comes of it is not used
       const T* first = u + reading.offset[p + q];
       Four<A> totals[R] = {};
 #pragma GCC unroll 4

@@ -19,7 +19,7 @@ RETICLE_INLINE __m128 four_at(const float* p, __m128i offset) {
 template <bool by_loads>
 RETICLE_INLINE __m512 sixteen_at(const float* p, __m512i offset, __mmask16 there) {
   if constexpr (!by_loads) return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), there, offset, p, sizeof(float));
-  offset = _mm512_maskz_mov_epi32(there, offset);  // else the first, which is near at hand
+  offset = _mm512_maskz_mov_epi32(there, offset);  // those that are not there read the first pixel
   const __m128 first = four_at(p, _mm512_castsi512_si128(offset)), second = four_at(p, _mm512_extracti32x4_epi32(offset, 1));
   const __m128 third = four_at(p, _mm512_extracti32x4_epi32(offset, 2)), fourth = four_at(p, _mm512_extracti32x4_epi32(offset, 3));
   const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(first), second, 1);
@@ -40,7 +40,8 @@ RETICLE_INLINE Nearest find_nearest(const NearestLine<F16>& line_x, const Neares
   const auto y = line_y.at<mirrored>(norm.y, check), x = line_x.at<mirrored>(norm.x, check);
   if constexpr (outside != NOTHING)
     return {__builtin_convertvector(y.nearest, I16) * int32_t(s.down) + __builtin_convertvector(x.nearest, I16), 0xffff};
-  const I16 row = __builtin_convertvector(y.pixel, I16), column = __builtin_convertvector(x.pixel, I16);  // too large for one: its least
+  // numbers too large for an integer, and what is not a number, become the least one: as a number without sign, beyond every image
+  const I16 row = __builtin_convertvector(y.pixel, I16), column = __builtin_convertvector(x.pixel, I16);
   const __mmask16 in_rows = _mm512_cmplt_epu32_mask((__m512i)row, _mm512_set1_epi32(s.height));
   return {row * int32_t(s.down) + column, _mm512_mask_cmplt_epu32_mask(in_rows, (__m512i)column, _mm512_set1_epi32(s.width))};
 }

@@ -90,7 +90,7 @@ struct Caution {
   }
 };
 
-// As nearest_at_edges and bilinear_at_edges; `last`: the last pixel that a window begins at.
+// As nearest_at_edges and bilinear_at_edges; `last`: the last pixel that a window begins at. Without `slopes` those may be left unset.
 template <int S, class V>
 RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Outside outside, bool slopes = true) {
   if (outside > NEAREST_PIXEL) return tents_mirrored<S>(at, last, outside);
