@@ -41,6 +41,20 @@ RETICLE_INLINE void put_tents(const Tents<S, V>& t, int p, Wanted wanted, Window
 RETICLE_INLINE void put_offsets(I8 offset, int64_t* to) { widen_to(offset, to); }
 RETICLE_INLINE void put_offsets(D4 offset, int64_t* to) { put((L4)(offset + BIG) - BIG_BITS, to); }
 
+// Whether vectors of points are treated as those at the edges are: one of those, and some after it. Where they take turns, as they do of points
+// all over the image, a branch that cannot be foreseen costs more than it saves.
+struct Caution {
+  static constexpr int VECTORS = 4;
+  int left = 0;
+
+  RETICLE_INLINE bool is_due(bool out) {
+    int now = std::max(left, int(out) * (VECTORS + 1));
+    asm("" : "+r"(now));  // one branch, not one for each reason
+    left = now - (now > 0);
+    return now > 0;
+  }
+};
+
 // D dimensions; `from` says where the points of an axis are. False: one of them is nowhere.
 template <int D, class From, class P>
 RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {

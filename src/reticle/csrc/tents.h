@@ -76,20 +76,6 @@ RETICLE_INLINE Tents<S, V> tents_mirrored(const Cells<V>& at, Number<V> last, Ou
   return t;
 }
 
-// Whether vectors of points are treated as those at the edges are: one of those, and some after it. Where they take turns, as they do of points
-// all over the image, a branch that cannot be foreseen costs more than it saves.
-struct Caution {
-  static constexpr int VECTORS = 4;
-  int left = 0;
-
-  RETICLE_INLINE bool is_due(bool out) {
-    int now = std::max(left, int(out) * (VECTORS + 1));
-    asm("" : "+r"(now));  // one branch, not one for each reason
-    left = now - (now > 0);
-    return now > 0;
-  }
-};
-
 // As nearest_at_edges and bilinear_at_edges; `last`: the last pixel that a window begins at. Without `slopes` those may be left unset.
 template <int S, class V>
 RETICLE_INLINE Tents<S, V> tents_at_edges(const Cells<V>& at, Number<V> last, Outside outside, bool slopes = true) {
