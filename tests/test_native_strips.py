@@ -6,7 +6,7 @@ import pytest
 import torch
 from native_checks import SCALES, SHAPES, TURNS, assert_as_reference, compiled, matrices, results
 
-from reticle import warp
+from reticle import grid_sample, warp
 from reticle.grid import source_grid
 
 pytestmark = compiled
@@ -20,6 +20,28 @@ def test_images_turned_and_enlarged(channels, size, out, padding_mode):
     for degrees in TURNS:
         for scale in SCALES:
             assert_as_reference(image, matrices(scale, degrees), out, padding_mode=padding_mode)
+
+
+@pytest.mark.parametrize(("size", "out"), [((2, 32), (3, 16)), ((3, 33), (17, 17)), ((7, 47), (2, 31)), ((65, 64), (5, 79))], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_sixteen_neighbours_of_images_as_wide_as_they_want_at_least(dtype, size, out):
+    tol = 2e-5 if dtype == torch.float32 else 1.6e-2
+    for degrees in (0, 2, 5, 11, 15, 178):
+        for scale in (0.1, 0.95, 2.0):
+            assert_as_reference(torch.rand(2, 5, *size).to(dtype), matrices(scale, degrees, shift=0.6), out, tol=tol)
+
+
+@pytest.mark.parametrize("width", [1408, 1400, 1409])
+@pytest.mark.parametrize("degrees", [4, 40, 176])
+def test_large_images_are_the_same_whether_written_past_the_caches_or_not(degrees, width):
+    image, matrix = torch.rand(1, 3, 600, width), matrices(0.9, degrees, batch=1).float()
+    size = (1600, width)  # 27 MB
+    whole = warp(image, matrix, size)
+    rows = source_grid(matrix.double(), size, align_corners=False)
+    assert torch.equal(warp(image, matrix, size, out=torch.empty(3 * size[0] * width + 1)[1:].view(1, 3, *size)), whole)
+    assert_close = torch.testing.assert_close
+    for first in range(0, size[0], 400):
+        assert_close(whole[:, :, first : first + 400], grid_sample(image, rows[:, first : first + 400]), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("scale", [0.7499, 0.75, 0.7501])

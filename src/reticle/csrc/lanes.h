@@ -1,5 +1,5 @@
 // How do points pick pixels from a register? Vectors whose halves stand for the left and the right pixels of as many points: of four
-// points among eight pixels in a row with AVX2, of eight among sixteen with AVX-512.
+// points among eight pixels in a row with AVX2, of eight among sixteen with AVX-512. wide_lanes.h has another way.
 #pragma once
 #include <immintrin.h>
 
@@ -13,7 +13,9 @@ namespace {
 struct Lanes {
   using V = F16;
   using I = I16;
+  using Pair = V;  // numbers of the points' left and right pixels
   using Half = F8;
+  using Answer = Half;  // a number of each point
   using D = D8;
   static constexpr int points = 8, columns = 16, together = 8, least_channels = 1;
   static constexpr bool narrow = true;
@@ -93,6 +95,10 @@ struct Lanes {
   static RETICLE_INLINE V both(Half v) { return (V)_mm512_broadcast_f32x8((__m256)v); }
   static RETICLE_INLINE Half half(V v) { return (Half)_mm512_castps512_ps256((__m512)v); }
   static RETICLE_INLINE Half halves(V v) { return (Half)_mm512_castps512_ps256((__m512)v) + (Half)_mm512_extractf32x8_ps((__m512)v, 1); }
+  // Of points that are so far behind their left pixel.
+  static RETICLE_INLINE Pair weights(V f) { return f * (right() + right() - 1) + (1 - right()); }
+  static RETICLE_INLINE Picker picker(V left_pixel) { return Picker(__builtin_convertvector(left_pixel + right(), I)); }
+  static RETICLE_INLINE Answer answer(Pair sum, Pair weight) { return halves(sum * weight); }
 };
 
 #else
@@ -100,7 +106,9 @@ struct Lanes {
 struct Lanes {
   using V = F8;
   using I = I8;
+  using Pair = V;
   using Half = F4;
+  using Answer = Half;
   using D = D4;
   static constexpr int points = 4, columns = 8, together = 4, least_channels = 2;
   static constexpr bool narrow = false;
@@ -152,6 +160,9 @@ struct Lanes {
   static RETICLE_INLINE V both(Half v) { return (V)_mm256_broadcast_ps((const __m128*)&v); }
   static RETICLE_INLINE Half half(V v) { return (Half)_mm256_castps256_ps128((__m256)v); }
   static RETICLE_INLINE Half halves(V v) { return (Half)_mm256_castps256_ps128((__m256)v) + (Half)_mm256_extractf128_ps((__m256)v, 1); }
+  static RETICLE_INLINE Pair weights(V f) { return f * (right() + right() - 1) + (1 - right()); }
+  static RETICLE_INLINE Picker picker(V left_pixel) { return Picker(__builtin_convertvector(left_pixel + right(), I)); }
+  static RETICLE_INLINE Answer answer(Pair sum, Pair weight) { return halves(sum * weight); }
 };
 
 #endif

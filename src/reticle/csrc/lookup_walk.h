@@ -19,8 +19,6 @@ RETICLE_INLINE Reach first_of(int n) { return Reach(std::max(std::min(n, 16), 0)
 // Which of the points from `p` on there are.
 RETICLE_INLINE Reach reach_of(const Lookup& s, int p) { return first_of(s.count - p); }
 
-RETICLE_INLINE bool is_zero(F16 check) { return _mm512_cmp_ps_mask((__m512)check, _mm512_setzero_ps(), _CMP_NEQ_UQ) == 0; }
-
 // Of sixteen points, x and y side by side.
 struct Points {
   F16 x, y;

@@ -50,11 +50,11 @@ struct FourColumns {
 
 // K planes of piece `n` of row `i`.
 template <int K, bool narrow, class T>
-RETICLE_INLINE void sum_cubic_piece(const Strip& s, const Cubic& kernel, const Lanes::Reach<narrow>& reach, const Pieces& pieces, int i,
-                                    int n, const T* from, T* to, Lanes::Half& check) {
+RETICLE_INLINE void sum_cubic_piece(const Strip& s, const Cubic& kernel, const Lanes::Reach<narrow>& reach, const Pieces<Lanes>& pieces,
+                                    int i, int n, const T* from, T* to, Lanes::Half& check) {
   using V = Lanes::V;
   const V one = V{} + 1;
-  Points at = pieces.free(i, n);
+  Points<Lanes> at = pieces.free(i, n);
   const FourColumns columns(at.x);
   from += pieces.first[i][n];
   V first[K] = {}, second[K] = {};
@@ -76,7 +76,7 @@ RETICLE_INLINE void sum_cubic_piece(const Strip& s, const Cubic& kernel, const L
 }
 
 template <int K, bool narrow, class T>
-RETICLE_APART uint32_t sum_cubic_planes(const Strip& given, const Pieces& pieces, const T* from, T* to) {
+RETICLE_APART uint32_t sum_cubic_planes(const Strip& given, const Pieces<Lanes>& pieces, const T* from, T* to) {
   const Strip s = given;
   const Cubic kernel(s.mode);
   const Lanes::Reach<narrow> reach(s.width);
@@ -97,7 +97,7 @@ RETICLE_INLINE void in_small_groups(int64_t channels, F f) {
 
 template <class T, bool narrow>
 uint32_t forward_cubic(const Strip& s) {
-  const Pieces pieces(s, 1, 4);
+  const Pieces<Lanes> pieces(s, 1, 4);
   uint32_t strange = 0;
   in_small_groups(s.channels, [&](auto number, int64_t k) {
     strange |= sum_cubic_planes<number.value, narrow>(s, pieces, (const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to);
@@ -109,11 +109,12 @@ uint32_t forward_cubic(const Strip& s) {
 
 // What is known of the place of the points of a piece: sums over K planes and all pixels of slope of the weight times pixel times gradient.
 template <int K, bool narrow, class T>
-RETICLE_INLINE void slopes_of_cubic_piece(const Strip& s, const Cubic& kernel, const Lanes::Reach<narrow>& reach, const Pieces& pieces,
-                                          int i, int n, const T* from, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
+RETICLE_INLINE void slopes_of_cubic_piece(const Strip& s, const Cubic& kernel, const Lanes::Reach<narrow>& reach,
+                                          const Pieces<Lanes>& pieces, int i, int n, const T* from, const Lanes::V* g, Lanes::V& along_x,
+                                          Lanes::V& along_y) {
   using V = Lanes::V;
   const V one = V{} + 1;
-  Points at = pieces.free(i, n);
+  Points<Lanes> at = pieces.free(i, n);
   const FourColumns columns(at.x);
   from += pieces.first[i][n];
   V first = {}, second = {}, first_y = {}, second_y = {};
@@ -133,7 +134,7 @@ RETICLE_INLINE void slopes_of_cubic_piece(const Strip& s, const Cubic& kernel, c
 }
 
 template <int K, bool narrow, class T>
-RETICLE_APART void slopes_of_cubic_planes(const Strip& given, const Pieces& pieces, const T* from, const T* gradient, LaneSums& x,
+RETICLE_APART void slopes_of_cubic_planes(const Strip& given, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
                                           LaneSums& y) {
   const Strip s = given;
   const Cubic kernel(s.mode);
@@ -145,7 +146,7 @@ RETICLE_APART void slopes_of_cubic_planes(const Strip& given, const Pieces& piec
 
 template <class T, bool narrow>
 bool slopes_of_cubic(const Strip& s, Strip::Slopes& sums) {
-  const Pieces pieces(s, 1, 4);  // a pixel lost to rounding has no slope to speak of
+  const Pieces<Lanes> pieces(s, 1, 4);  // a pixel lost to rounding has no slope to speak of
   LaneSums x, y;
   in_small_groups(s.channels, [&](auto number, int64_t k) {
     slopes_of_cubic_planes<number.value, narrow>(s, pieces, (const T*)s.from + k * s.plane, (const T*)s.to + k * s.plane_to, x, y);

@@ -7,11 +7,11 @@ namespace {
 
 // K planes of piece `n` of row `i`. Where the point has no pixel, 0.
 template <int K, bool narrow, class T>
-RETICLE_INLINE void copy_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces& pieces, int i, int n, const T* from,
+RETICLE_INLINE void copy_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces<Lanes>& pieces, int i, int n, const T* from,
                                T* to) {
   using V = Lanes::V;
   const V one = V{} + 1, zero = {};
-  const Points at = pieces.at(s, i, n);
+  const Points<Lanes> at = pieces.at(s, i, n);
   const Lanes::Picker picker(__builtin_convertvector(Lanes::floor(at.x), Lanes::I));
   from += pieces.first[i][n];
   V found[K] = {}, row = Lanes::floor(at.y);
@@ -24,7 +24,7 @@ RETICLE_INLINE void copy_piece(const Strip& s, const Lanes::Reach<narrow>& reach
 }
 
 template <int K, bool narrow, class T>
-RETICLE_APART void copy_planes(const Strip& given, const Pieces& pieces, const T* from, T* to) {
+RETICLE_APART void copy_planes(const Strip& given, const Pieces<Lanes>& pieces, const T* from, T* to) {
   const Strip s = given;
   const Lanes::Reach<narrow> reach(s.width);
   for (int i = 0; i < s.rows; i++, to += s.down_to)
@@ -33,7 +33,7 @@ RETICLE_APART void copy_planes(const Strip& given, const Pieces& pieces, const T
 
 template <class T, bool narrow>
 uint32_t forward_nearest(const Strip& s) {
-  const Pieces pieces(s, SLACK, 2);
+  const Pieces<Lanes> pieces(s, SLACK, 2);
   in_groups(s.channels, [&](auto number, int64_t k) {
     copy_planes<number.value, narrow>(s, pieces, (const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to);
   });

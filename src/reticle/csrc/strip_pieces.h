@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lanes.h"
 #include "strips.h"
+#include "wide_lanes.h"
 
 namespace reticle {
 namespace {
@@ -14,61 +14,68 @@ constexpr double FAR = 64;  // pixels from a rectangle, and farther than any poi
 constexpr double SLACK = 1e-5;
 
 // Where the points of a piece lie in its rectangle.
+template <class L>
 struct Points {
-  Lanes::V x, y;
+  typename L::V x, y;
 };
 
+// Rows of a rectangle; a point reads `taps` pixels along an axis.
+template <class L>
+int32_t pieces_height(const Strip& s, int taps) {
+  return std::min(s.height, int32_t(std::ceil((L::points - 1) * std::fabs(s.y.along) + 0.001)) + taps);
+}
+
 // The rectangles of a block: a piece is as many points as a vector has.
+template <class L>
 struct Pieces {
-  static constexpr int room = PATCH_POINTS / Lanes::points;
-  using D = Lanes::D;
-  static constexpr int lanes = sizeof(D) / sizeof(double);
+  using V = typename L::V;
+  using D = typename L::D;
+  static constexpr int lanes = sizeof(D) / sizeof(double), room = std::max(PATCH_POINTS / L::points, lanes);
 
   int32_t a_row, height;                        // pieces of a row of points, rows of a rectangle
   int32_t point[room];                          // the first of each piece of a row; the last may hold some of the piece before, again
   alignas(64) int32_t first[PATCH_ROWS][room];  // pixel of each rectangle
   // Pixels of the image on these sides of it.
   alignas(64) float left[PATCH_ROWS][room], above[PATCH_ROWS][room];
-  Lanes::V step_x, step_y;                                     // of the points of a piece, from its first
+  V step_x, step_y;                                            // of the points of a piece, from its first
   alignas(64) float x[PATCH_ROWS][room], y[PATCH_ROWS][room];  // of that one, in the rectangle
 
   // `margin`: pixels that a rectangle begins before its first point at least; `taps`: pixels that a point reads along an axis.
-  Pieces(const Strip& s, double margin, int taps) : step_x(Lanes::counts() * float(s.x.along)), step_y(Lanes::counts() * float(s.y.along)) {
-    constexpr int last = Lanes::points - 1;
-    a_row = (s.count + last) / Lanes::points;
-    height = std::min(s.height, int32_t(std::ceil(last * std::fabs(s.y.along) + 0.001)) + taps);
+  Pieces(const Strip& s, double margin, int taps) : step_x(L::counts() * float(s.x.along)), step_y(L::counts() * float(s.y.along)) {
+    a_row = (s.count + L::points - 1) / L::points;
+    height = pieces_height<L>(s, taps);
     alignas(64) double points[room];
-    for (int k = 0; k < room; k++) points[k] = point[k] = std::max(std::min(k * Lanes::points, s.count - Lanes::points), 0);
+    for (int k = 0; k < room; k++) points[k] = point[k] = std::max(std::min(k * L::points, s.count - L::points), 0);
     for (int i = 0; i < s.rows; i++)
       for (int k = 0; k < a_row; k += lanes) {
         const D j = read<D>(points + k);
-        const D column = place(s.x, i, j, std::max(0, s.width - Lanes::columns), margin, &x[i][k], &left[i][k]);
+        const D column = place(s.x, i, j, std::max(0, s.width - L::columns), margin, &x[i][k], &left[i][k]);
         const D row = place(s.y, i, j, s.height - height, margin, &y[i][k], &above[i][k]);
         const auto offset = __builtin_convertvector(row * double(s.down) + column, Whole);
         std::memcpy(&first[i][k], &offset, sizeof offset);
       }
   }
   // Where they would be if nothing held them back at the borders.
-  RETICLE_INLINE Points free(int i, int n) const { return {step_x + x[i][n], step_y + y[i][n]}; }
-  RETICLE_INLINE Points at(const Strip& s, int i, int n) const {
-    const Points p = free(i, n);
+  RETICLE_INLINE Points<L> free(int i, int n) const { return {step_x + x[i][n], step_y + y[i][n]}; }
+  RETICLE_INLINE Points<L> at(const Strip& s, int i, int n) const {
+    const Points<L> p = free(i, n);
     if (s.outside == NOTHING) return p;
     return {within(p.x, left[i][n], s.width), within(p.y, above[i][n], s.height)};
   }
 
  private:
-  typedef int32_t Whole __attribute__((vector_size(lanes * 4)));
-  typedef float Single __attribute__((vector_size(lanes * 4)));
+  using Whole = typename VectorOf<int32_t, lanes>::type;
+  using Single = typename VectorOf<float, lanes>::type;
 
-  static RETICLE_INLINE Lanes::V within(Lanes::V v, float before, int32_t size) {
-    return Lanes::smaller(Lanes::larger(v, Lanes::V{} - before), Lanes::V{} + (float(size - 1) - before));
+  static RETICLE_INLINE V within(V v, float before, int32_t size) {
+    return L::smaller(L::larger(v, V{} - before), V{} + (float(size - 1) - before));
   }
   // Along one axis, of the pieces that begin at points `j` of row `i`: where their rectangles begin, at `most`.
   static RETICLE_INLINE D place(const Strip::Line& line, int i, D j, double most, double margin, float* to, float* before) {
-    constexpr int last = Lanes::points - 1;
+    constexpr int last = L::points - 1;
     const D zero = {}, at = j * line.along + (line.start + line.below * i);
-    const D first = Lanes::larger(Lanes::smaller(Lanes::floor(at + (std::min(0.0, last * line.along) - margin)), zero + most), zero);
-    const D inside = Lanes::larger(Lanes::smaller(at - first, zero + FAR), zero - FAR);
+    const D first = L::larger(L::smaller(L::floor(at + (std::min(0.0, last * line.along) - margin)), zero + most), zero);
+    const D inside = L::larger(L::smaller(at - first, zero + FAR), zero - FAR);
     const Single point = __builtin_convertvector(inside, Single), side = __builtin_convertvector(first, Single);
     std::memcpy(to, &point, sizeof point);
     std::memcpy(before, &side, sizeof side);
@@ -77,16 +84,15 @@ struct Pieces {
 };
 
 // The pixels of a rectangle's columns that the points at `x` pick, and their weights.
+template <class L>
 struct Columns {
-  Lanes::Picker picker;
-  Lanes::V weight;
+  typename L::Picker picker;
+  typename L::Pair weight;
 
-  RETICLE_INLINE explicit Columns(Lanes::V x) : Columns(x, Lanes::floor(x)) {}
+  RETICLE_INLINE explicit Columns(typename L::V x) : Columns(x, L::floor(x)) {}
 
  private:
-  RETICLE_INLINE Columns(Lanes::V x, Lanes::V whole)
-      : picker(__builtin_convertvector(whole + Lanes::right(), Lanes::I)), weight(weights(x - whole, Lanes::right())) {}
-  static RETICLE_INLINE Lanes::V weights(Lanes::V f, Lanes::V right) { return f * (right + right - 1) + (1 - right); }
+  RETICLE_INLINE Columns(typename L::V x, typename L::V whole) : picker(L::picker(whole)), weight(L::weights(x - whole)) {}
 };
 
 // Calls f with whether the rows of an image are shorter than a vector, as a constant.

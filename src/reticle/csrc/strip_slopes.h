@@ -39,12 +39,12 @@ RETICLE_INLINE Lanes::V gradients(const T* p, int count, Lanes::V lane, float ag
 
 // K planes of piece `n` of row `i`: sums over planes and pixels of slope of the weight times pixel times gradient, for x without its sign.
 template <int K, int R, bool narrow, class T>
-RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces& pieces, int i, int n, const T* from,
-                                    const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
+RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces<Lanes>& pieces, int i, int n,
+                                    const T* from, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
   using V = Lanes::V;
   const V one = V{} + 1, zero = {};
-  const Points at = pieces.at(s, i, n), free = pieces.free(i, n);
-  const Columns columns(at.x);
+  const Points<Lanes> at = pieces.at(s, i, n), free = pieces.free(i, n);
+  const Columns<Lanes> columns(at.x);
   from += pieces.first[i][n];
   V y = at.y, row = Lanes::floor(at.y);
   along_x = along_y = zero;
@@ -69,7 +69,8 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
 
 // slopes(row, piece, gradients of its points) of all pieces, summed.
 template <int K, class T, class Slopes>
-RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces& pieces, const T* gradient, LaneSums& x, LaneSums& y, Slopes slopes) {
+RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& pieces, const T* gradient, LaneSums& x, LaneSums& y,
+                                       Slopes slopes) {
   using V = Lanes::V;
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
@@ -90,7 +91,8 @@ RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces& pieces, con
 }
 
 template <int K, int R, bool narrow, class T>
-RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces& pieces, const T* from, const T* gradient, LaneSums& x, LaneSums& y) {
+RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
+                                    LaneSums& y) {
   const Strip s = given;
   const Lanes::Reach<narrow> reach(s.width);
   each_row_of_slopes<K>(s, pieces, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
@@ -105,7 +107,7 @@ bool is_finite(const Strip::Slopes& sums) {
 }
 
 template <int R, bool narrow, class T>
-bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) {
+bool slopes_of_strip(const Strip& s, const Pieces<Lanes>& pieces, Strip::Slopes& sums) {
   LaneSums x, y;
   in_groups(s.channels, [&](auto number, int64_t k) {
     slopes_of_planes<number.value, R, narrow>(s, pieces, (const T*)s.from + k * s.plane, (const T*)s.to + k * s.plane_to, x, y);
@@ -117,7 +119,7 @@ bool slopes_of_strip(const Strip& s, const Pieces& pieces, Strip::Slopes& sums) 
 // False: something is not finite, and what was written does not count.
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
-  const Pieces pieces(s, SLACK, 2);
+  const Pieces<Lanes> pieces(s, SLACK, 2);
   if constexpr (has_heights<T>()) {
     if (pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
     if (pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);

@@ -1,0 +1,87 @@
+// Sixteen points at once, among thirty-two pixels of a row, with AVX-512: their left and their right pixels in a vector each. Nothing that
+// is known of a point is there twice, as in lanes.h, but neighbouring points must lie on few rows of pixels.
+#pragma once
+#include "lanes.h"
+
+#if defined(__AVX512F__)
+namespace reticle {
+namespace {
+
+struct WideLanes {
+  using V = F16;
+  using D = D8;
+  using Answer = F16;
+  static constexpr int points = 16, columns = 32;
+  static constexpr V counts() { return V{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
+
+  struct Pair {
+    V left, right;
+
+    RETICLE_INLINE Pair operator*(V v) const { return {left * v, right * v}; }
+    RETICLE_INLINE Pair& operator+=(Pair p) { return left += p.left, right += p.right, *this; }
+  };
+  static RETICLE_INLINE Pair weights(V f) { return {1 - f, f}; }
+  static RETICLE_INLINE Answer answer(Pair sum, Pair weight) { return sum.left * weight.left + sum.right * weight.right; }
+
+  // The pixels of one side; 0 in place of those that are not in the row.
+  struct Side {
+    __m512i index;
+
+    RETICLE_INLINE V pick(V first, V second) const {
+      const __mmask16 inside = _mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns));
+      return (V)_mm512_maskz_permutex2var_ps(inside, (__m512)first, index, (__m512)second);
+    }
+    RETICLE_INLINE V pick(__m512i halves) const {  // 16 bits moved into the upper halves of their lanes, which makes a float of them
+      const __m512i moved = _mm512_slli_epi32(index, 16);
+      const __mmask32 inside = _mm512_mask_cmplt_epu16_mask(0xaaaaaaaa, moved, _mm512_set1_epi16(columns));
+      return (V)_mm512_maskz_permutexvar_epi16(inside, moved, halves);
+    }
+  };
+  struct Picker {
+    Side left, right;
+  };
+  static RETICLE_INLINE Picker picker(V left_pixel) {
+    const I16 index = __builtin_convertvector(left_pixel, I16);
+    return {{(__m512i)index}, {(__m512i)(index + 1)}};
+  }
+  template <bool narrow>
+  struct Reach {
+    static_assert(!narrow, "rows are no shorter than what is loaded at once");
+
+    explicit Reach(int32_t) {}
+    RETICLE_INLINE Pair pick(const Picker& picker, const float* p) const {
+      const V first = read<V>(p), second = read<V>(p + 16);
+      return {picker.left.pick(first, second), picker.right.pick(first, second)};
+    }
+    RETICLE_INLINE Pair pick(const Picker& picker, const BFloat16* p) const {
+      const __m512i row = read<__m512i>(p);
+      return {picker.left.pick(row), picker.right.pick(row)};
+    }
+  };
+  static RETICLE_INLINE V floor(V v) { return floor_of(v); }
+  static RETICLE_INLINE V smaller(V a, V b) { return smaller_of(a, b); }
+  static RETICLE_INLINE V larger(V a, V b) { return larger_of(a, b); }
+  static RETICLE_INLINE V tent(V v) { return Lanes::tent(v); }
+  static RETICLE_INLINE D floor(D v) { return Lanes::floor(v); }
+  static RETICLE_INLINE D smaller(D a, D b) { return Lanes::smaller(a, b); }
+  static RETICLE_INLINE D larger(D a, D b) { return Lanes::larger(a, b); }
+};
+
+// Sixteen numbers, as store_numbers(). `past` the caches: see store_past(); p is then aligned like them.
+RETICLE_INLINE void store_sixteen(F16 v, float* p, bool past) {
+  if (past) return _mm512_stream_ps(p, (__m512)v);
+  std::memcpy(p, &v, sizeof v);
+}
+RETICLE_INLINE void store_sixteen(F16 v, BFloat16* p, bool) {
+  typedef uint16_t H32 __attribute__((vector_size(64)));
+  const H32 upper = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
+  const __m512i bits = (__m512i)v, half = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+  const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+  const __m512i rounded = _mm512_mask_add_epi32(half, odd, half, _mm512_set1_epi32(1));
+  const __m256i h = _mm512_castsi512_si256(_mm512_permutexvar_epi16((__m512i)upper, rounded));
+  std::memcpy(p, &h, sizeof h);
+}
+
+}  // namespace
+}  // namespace reticle
+#endif
