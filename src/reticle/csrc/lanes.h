@@ -47,30 +47,38 @@ struct Lanes {
 
     explicit Reach(int32_t width) : there(__mmask16(narrow ? (1u << width) - 1 : 0xffff)) {}
     RETICLE_INLINE V read(const float* p) const { return narrow ? (V)_mm512_maskz_loadu_ps(there, p) : reticle::read<V>(p); }
-    RETICLE_INLINE V read(const BFloat16* p) const {
-      return (V)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, p)), 16);
+    RETICLE_INLINE V read(const BFloat16* p) const { return (V)_mm512_slli_epi32(_mm512_cvtepu16_epi32(words(p)), 16); }
+    RETICLE_INLINE V read(const reticle::Half* p) const { return (V)_mm512_cvtph_ps(words(p)); }
+    RETICLE_INLINE V read(const uint8_t* p) const {
+      const __m128i bytes = narrow ? _mm_maskz_loadu_epi8(there, p) : reticle::read<__m128i>(p);
+      return (V)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
     }
-    RETICLE_INLINE V read(const uint8_t* p) const { return (V)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(there, p))); }
-    RETICLE_INLINE V read(const reticle::Half* p) const { return (V)_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(there, p)); }
+    // A mask, even of all, takes longer, measured.
+    RETICLE_INLINE __m256i words(const void* p) const { return narrow ? _mm256_maskz_loadu_epi16(there, p) : reticle::read<__m256i>(p); }
 
     template <class T>
     RETICLE_INLINE V pick(const Picker& picker, const T* p) const {
       return picker.pick(read(p));
     }
-    RETICLE_INLINE V pick(const Picker& picker, const BFloat16* p) const {
-      return UpperHalves(picker.index).pick(_mm256_maskz_loadu_epi16(there, p));
-    }
+    RETICLE_INLINE V pick(const Picker& picker, const BFloat16* p) const { return UpperHalves(picker.index).pick(words(p)); }
     // Whatever, where the index is that of no pixel.
     template <class T>
     RETICLE_INLINE V pick(I index, const T* p) const {
       return Lanes::pick(read(p), index);
     }
-    RETICLE_INLINE V pick(I index, const BFloat16* p) const { return UpperHalves((__m512i)index).pick(_mm256_maskz_loadu_epi16(there, p)); }
+    RETICLE_INLINE V pick(I index, const BFloat16* p) const {
+      return (V)_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, (__m512i)index, _mm512_castsi256_si512(words(p)));
+    }
   };
+  // How an index for pick() counts pixels: where 16 bits are moved to the upper halves of lanes, it stands there.
+  template <class T>
+  static constexpr int32_t index_unit() {
+    return std::is_same<T, BFloat16>::value ? 1 << 16 : 1;
+  }
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
   // 0 in place of what belongs to a pixel that is not in the row.
-  static RETICLE_INLINE V inside(I index, V v) {
-    return (V)_mm512_maskz_mov_ps(_mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns)), (__m512)v);
+  static RETICLE_INLINE V inside(I index, int32_t unit, V v) {
+    return (V)_mm512_maskz_mov_ps(_mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns * unit)), (__m512)v);
   }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
@@ -85,16 +93,32 @@ struct Lanes {
     const __m512 one = _mm512_set1_ps(1);
     return (V)_mm512_sub_ps(one, _mm512_range_ps((__m512)v, one, smaller_size));
   }
-  static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) {
-    return (V)_mm512_mask_mov_ps((__m512)otherwise, _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ), (__m512)then);
-  }
-  template <class T>
-  static RETICLE_INLINE Half load_half(const T* p) {
-    return load(p);
+  // For which lanes something holds, and sums of those alone.
+  using Mask = __mmask16;
+  static RETICLE_INLINE Mask is_zero(V v) { return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_EQ_OQ); }
+  static RETICLE_INLINE V where(Mask mask, V then, V otherwise) { return (V)_mm512_mask_mov_ps((__m512)otherwise, mask, (__m512)then); }
+  static RETICLE_INLINE V plus(V sum, Mask mask, V v) { return (V)_mm512_mask_add_ps((__m512)sum, mask, (__m512)sum, (__m512)v); }
+  static RETICLE_INLINE V minus(V sum, Mask mask, V v) { return (V)_mm512_mask_sub_ps((__m512)sum, mask, (__m512)sum, (__m512)v); }
+  static RETICLE_INLINE V plus(V sum, Mask mask, V v, V weight) {
+    return (V)_mm512_mask3_fmadd_ps((__m512)v, (__m512)weight, (__m512)sum, mask);
   }
   static RETICLE_INLINE V both(Half v) { return (V)_mm512_broadcast_f32x8((__m256)v); }
+  // A number for both pixels of each point.
+  template <class T>
+  static RETICLE_INLINE V load_both(const T* p) {
+    return both(load(p));
+  }
+  static RETICLE_INLINE V load_both(const BFloat16* p) {
+    // two bytes to the upper half of each lane: those of the first four numbers, those of the others, and again
+    const I upper = {0x0100ffff, 0x0302ffff, 0x0504ffff, 0x0706ffff, 0x0908ffff, 0x0b0affff, 0x0d0cffff, 0x0f0effff,
+                     0x0100ffff, 0x0302ffff, 0x0504ffff, 0x0706ffff, 0x0908ffff, 0x0b0affff, 0x0d0cffff, 0x0f0effff};
+    return (V)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(reticle::read<__m128i>(p)), (__m512i)upper);
+  }
   static RETICLE_INLINE Half half(V v) { return (Half)_mm512_castps512_ps256((__m512)v); }
   static RETICLE_INLINE Half halves(V v) { return (Half)_mm512_castps512_ps256((__m512)v) + (Half)_mm512_extractf32x8_ps((__m512)v, 1); }
+  static RETICLE_INLINE V halves(V a, V b) {
+    return (V)_mm512_shuffle_f32x4((__m512)a, (__m512)b, 0x44) + (V)_mm512_shuffle_f32x4((__m512)a, (__m512)b, 0xee);
+  }
   // Of points that are so far behind their left pixel.
   static RETICLE_INLINE Pair weights(V f) { return f * (right() + right() - 1) + (1 - right()); }
   static RETICLE_INLINE Picker picker(V left_pixel) { return Picker(__builtin_convertvector(left_pixel + right(), I)); }
@@ -140,7 +164,11 @@ struct Lanes {
     }
   };
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
-  static RETICLE_INLINE V inside(I index, V v) { return (V)((I)((U8)index < uint32_t(columns)) & (I)v); }
+  template <class T>
+  static constexpr int32_t index_unit() {
+    return 1;
+  }
+  static RETICLE_INLINE V inside(I index, int32_t unit, V v) { return (V)((I)((U8)index < uint32_t(columns * unit)) & (I)v); }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm256_ceil_ps((__m256)v); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm256_ceil_pd((__m256d)v); }
   static RETICLE_INLINE D floor(D v) { return (D)_mm256_floor_pd((__m256d)v); }
@@ -152,14 +180,22 @@ struct Lanes {
     const __m256 one = _mm256_set1_ps(1), size = _mm256_andnot_ps(_mm256_set1_ps(-0.f), (__m256)v);
     return (V)_mm256_sub_ps(one, _mm256_min_ps(size, one));
   }
-  static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) { return a == b ? then : otherwise; }
-  template <class T>
-  static RETICLE_INLINE Half load_half(const T* p) {
-    return load_four(p);
-  }
+  using Mask = I;
+  static RETICLE_INLINE Mask is_zero(V v) { return v == 0; }
+  static RETICLE_INLINE V where(Mask mask, V then, V otherwise) { return mask ? then : otherwise; }
+  static RETICLE_INLINE V plus(V sum, Mask mask, V v) { return sum + (V)(mask & (I)v); }
+  static RETICLE_INLINE V minus(V sum, Mask mask, V v) { return sum - (V)(mask & (I)v); }
+  static RETICLE_INLINE V plus(V sum, Mask mask, V v, V weight) { return sum + (V)(mask & (I)v) * weight; }
   static RETICLE_INLINE V both(Half v) { return (V)_mm256_broadcast_ps((const __m128*)&v); }
+  template <class T>
+  static RETICLE_INLINE V load_both(const T* p) {
+    return both(load_four(p));
+  }
   static RETICLE_INLINE Half half(V v) { return (Half)_mm256_castps256_ps128((__m256)v); }
   static RETICLE_INLINE Half halves(V v) { return (Half)_mm256_castps256_ps128((__m256)v) + (Half)_mm256_extractf128_ps((__m256)v, 1); }
+  static RETICLE_INLINE V halves(V a, V b) {
+    return (V)_mm256_permute2f128_ps((__m256)a, (__m256)b, 0x20) + (V)_mm256_permute2f128_ps((__m256)a, (__m256)b, 0x31);
+  }
   static RETICLE_INLINE Pair weights(V f) { return f * (right() + right() - 1) + (1 - right()); }
   static RETICLE_INLINE Picker picker(V left_pixel) { return Picker(__builtin_convertvector(left_pixel + right(), I)); }
   static RETICLE_INLINE Answer answer(Pair sum, Pair weight) { return halves(sum * weight); }
@@ -174,11 +210,29 @@ RETICLE_INLINE void store(F4 v, T* p) {
 
 // Whatever, where a number is NaN: such rows are done again.
 template <class T>
-RETICLE_INLINE void store_numbers(Lanes::Half v, T* p) {
+RETICLE_INLINE void store_numbers(F4 v, T* p) {
+  store(v, p);
+}
+template <class T>
+RETICLE_INLINE void store_numbers(F8 v, T* p) {
   store(v, p);
 }
 #if defined(__AVX512F__)
-RETICLE_INLINE void store_numbers(F8 v, BFloat16* p) {  // ties to even
+RETICLE_INLINE void store_numbers(F16 v, BFloat16* p) {  // ties to even
+  typedef uint16_t H32 __attribute__((vector_size(64)));
+  const H32 upper = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
+  const __m512i bits = (__m512i)v, half = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+  const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+  const __m512i rounded = _mm512_mask_add_epi32(half, odd, half, _mm512_set1_epi32(1));
+  const __m256i h = _mm512_castsi512_si256(_mm512_permutexvar_epi16((__m512i)upper, rounded));
+  std::memcpy(p, &h, sizeof h);
+}
+RETICLE_INLINE void store_numbers(F16 v, float* p) { std::memcpy(p, &v, sizeof v); }
+RETICLE_INLINE void store_numbers(F16 v, Half* p) {
+  const __m256i h = _mm512_cvtps_ph((__m512)v, 0);
+  std::memcpy(p, &h, sizeof h);
+}
+RETICLE_INLINE void store_numbers(F8 v, BFloat16* p) {
   typedef uint16_t H16 __attribute__((vector_size(32)));
   const __m256i bits = (__m256i)v, half = _mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff));
   const __mmask8 odd = _mm256_test_epi32_mask(bits, _mm256_set1_epi32(0x10000));

@@ -16,7 +16,9 @@ RETICLE_INLINE void show(const Strip& s, Lanes::Answer v, T* p) {
 #if defined(__AVX512F__)
 template <class T>
 RETICLE_INLINE void show(const Strip& s, F16 v, T* p) {
-  store_sixteen(v, p, s.past);
+  if constexpr (std::is_same<T, float>::value)
+    if (s.past) return _mm512_stream_ps(p, (__m512)v);
+  store_numbers(v, p);
 }
 #endif
 

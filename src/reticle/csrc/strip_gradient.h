@@ -114,38 +114,22 @@ struct Step {
   Lanes::I index;
 };
 
-// The steps of a piece, row by row.
-template <int pairs>
+// The steps of a piece, row by row. `unit`: see index_unit().
+template <int pairs, int32_t unit>
 RETICLE_INLINE void find_steps(const Around& a, const Places& places, const RowsAround& rows, int n, Step* steps) {
   using V = Lanes::V;
+  constexpr float each = unit;
   for (int r = 0; r < a.height; r++) {
     const V before = places.first + rows.first[r][n], column = first_after(before, a.rises);
     V steep = (column - before) * places.steep + places.steep_at, other = column * places.other + (places.other_at + rows.other[r][n]);
-    V index = column + Lanes::right();
+    V index = column * each + Lanes::right() * each;
 #pragma GCC unroll 2
     for (int pair = 0; pair < pairs; pair++, steps++) {
       steps->index = __builtin_convertvector(index, Lanes::I);
-      steps->weight = Lanes::inside(steps->index, Lanes::tent(steep) * Lanes::tent(other));
-      steep += 2 * places.steep, other += 2 * places.other, index += 2;
+      steps->weight = Lanes::inside(steps->index, unit, Lanes::tent(steep) * Lanes::tent(other));
+      steep += 2 * places.steep, other += 2 * places.other, index += 2 * each;
     }
   }
-}
-
-// K planes of a piece.
-template <int K, int pairs, bool narrow, class T>
-RETICLE_INLINE void gather_piece(const Strip& s, const Lanes::Reach<narrow>& reach, int height, const RowsAround& rows, int n,
-                                 const Step* steps, const T* from, Lanes::Half* answer) {
-  Lanes::V sums[K] = {};
-  for (int r = 0; r < height; r++) {
-    const T* row = from + rows.from[r][n];
-#pragma GCC unroll 2
-    for (int pair = 0; pair < pairs; pair++, steps++) {
-#pragma GCC unroll 8
-      for (int k = 0; k < K; k++) sums[k] += reach.pick(steps->index, row + k * s.plane) * steps->weight;
-    }
-  }
-#pragma GCC unroll 8
-  for (int k = 0; k < K; k++) answer[k] = Lanes::halves(sums[k]);
 }
 
 // A row of pixels, all pieces and planes. Answers whether something is not finite.
@@ -155,7 +139,7 @@ struct Gatherer {
   const Around around;
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
-  const int pieces = (s.count + Lanes::points - 1) / Lanes::points;
+  const int whole = s.count / Lanes::points, pieces = (s.count + Lanes::points - 1) / Lanes::points;
   alignas(64) double pixels[RowsAround::room];  // the first of each piece; the last may hold some of the piece before, again
   RowsAround rows;
   Step steps[RowsAround::room][ROWS_AROUND * pairs];
@@ -167,7 +151,7 @@ struct Gatherer {
   bool row(int m) {
     rows.find(s, around, m, pixels, pieces);
     for (int n = 0; n < pieces; n++)
-      if (!rows.none[n]) find_steps<pairs>(around, places, rows, n, steps[n]);
+      if (!rows.none[n]) find_steps<pairs, Lanes::index_unit<T>()>(around, places, rows, n, steps[n]);
     bool finite = true;
     in_groups(s.channels, [&](auto number, int64_t k) {
       finite &= planes<number.value>((const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to + m * s.down_to);
@@ -176,19 +160,48 @@ struct Gatherer {
   }
 
   template <int K>
-  RETICLE_APART bool planes(const T* from, T* to) {
+  RETICLE_APART bool planes(const T* from, T* to) const {
     Lanes::Half check = {};
+    Lanes::V check_two = {};
     for (int n = 0; n < pieces; n++) {
-      Lanes::Half answer[K] = {};
-      if (!rows.none[n]) gather_piece<K, pairs>(s, reach, around.height, rows, n, steps[n], from, answer);
       T* first = to + int(pixels[n]);
+      if (n + 1 < whole && !rows.none[n] && !rows.none[n + 1]) {
+        Lanes::V sums[2][K] = {};
+        gather(n++, from, sums);
 #pragma GCC unroll 8
-      for (int k = 0; k < K; k++) {
-        check += answer[k] * 0;
-        store_piece(answer[k], first + k * s.plane_to, s.count);
+        for (int k = 0; k < K; k++) {
+          const Lanes::V answer = Lanes::halves(sums[0][k], sums[1][k]);
+          check_two += answer * 0;
+          store_numbers(answer, first + k * s.plane_to);
+        }
+      } else {
+        Lanes::V sums[1][K] = {};
+        if (!rows.none[n]) gather(n, from, sums);
+#pragma GCC unroll 8
+        for (int k = 0; k < K; k++) {
+          const Lanes::Half answer = Lanes::halves(sums[0][k]);
+          check += answer * 0;
+          store_piece(answer, first + k * s.plane_to, s.count);
+        }
       }
     }
-    return is_zero(check);
+    return is_zero(check) && is_zero(check_two);
+  }
+
+ private:
+  // K planes of N pieces from `n` on.
+  template <int N, int K>
+  RETICLE_INLINE void gather(int n, const T* from, Lanes::V (&sums)[N][K]) const {
+    for (int r = 0; r < around.height; r++)
+#pragma GCC unroll 2
+      for (int pair = 0; pair < pairs; pair++)
+#pragma GCC unroll 2
+        for (int m = 0; m < N; m++) {
+          const Step& step = steps[n + m][r * pairs + pair];
+          const T* row = from + rows.from[r][n + m];
+#pragma GCC unroll 8
+          for (int k = 0; k < K; k++) sums[m][k] += reach.pick(step.index, row + k * s.plane) * step.weight;
+        }
   }
 };
 

@@ -33,7 +33,7 @@ bool can_slope(const Strip& s) { return (Lanes::points - 1) * std::fabs(s.x.alon
 // The gradients of a piece's points, for both of their pixels; 0 for the `again` first ones, which the piece before has had.
 template <class T>
 RETICLE_INLINE Lanes::V gradients(const T* p, int count, Lanes::V lane, float again) {
-  const Lanes::V g = Lanes::both(__builtin_expect(count >= Lanes::points, 1) ? Lanes::load_half(p) : load_first(p, count));
+  const Lanes::V g = __builtin_expect(count >= Lanes::points, 1) ? Lanes::load_both(p) : Lanes::both(load_first(p, count));
   return again > 0 ? (lane >= again ? g : Lanes::V{}) : g;
 }
 
@@ -46,16 +46,19 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   const Points<Lanes> at = pieces.at(s, i, n), free = pieces.free(i, n);
   const Columns<Lanes> columns(at.x);
   from += pieces.first[i][n];
-  V y = at.y, row = Lanes::floor(at.y);
-  along_x = along_y = zero;
+  V row = Lanes::floor(at.y);
+  const V lower_weight = at.y - row, upper_weight = one - lower_weight;
+  Lanes::Mask lower = Lanes::is_zero(row + one);  // the lower row of these points is here
   const int height = R ? R : pieces.height;
 #pragma GCC unroll 8
-  for (int r = 0; r < height; r++, from += s.down, y -= one, row -= one) {
+  for (int r = 0; r < height; r++, from += s.down, row -= one) {
     V pixel = reach.pick(columns.picker, from) * g[0];
 #pragma GCC unroll 8
     for (int k = 1; k < K; k++) pixel += reach.pick(columns.picker, from + k * s.plane) * g[k];
-    along_x += pixel * Lanes::tent(y);
-    along_y += pixel * Lanes::where_equal(row, zero, -one, Lanes::where_equal(row, -one, one, zero));
+    const Lanes::Mask upper = Lanes::is_zero(row);
+    along_x = Lanes::plus(Lanes::plus(along_x, upper, pixel, upper_weight), lower, pixel, lower_weight);
+    along_y = Lanes::plus(Lanes::minus(along_y, upper, pixel), lower, pixel);
+    lower = upper;  // in the next row
   }
   along_y *= columns.weight;
   if (s.outside == NOTHING) return;

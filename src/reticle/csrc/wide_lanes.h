@@ -67,21 +67,6 @@ struct WideLanes {
   static RETICLE_INLINE D larger(D a, D b) { return Lanes::larger(a, b); }
 };
 
-// Sixteen numbers, as store_numbers(). `past` the caches: see store_past(); p is then aligned like them.
-RETICLE_INLINE void store_sixteen(F16 v, float* p, bool past) {
-  if (past) return _mm512_stream_ps(p, (__m512)v);
-  std::memcpy(p, &v, sizeof v);
-}
-RETICLE_INLINE void store_sixteen(F16 v, BFloat16* p, bool) {
-  typedef uint16_t H32 __attribute__((vector_size(64)));
-  const H32 upper = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
-  const __m512i bits = (__m512i)v, half = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
-  const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
-  const __m512i rounded = _mm512_mask_add_epi32(half, odd, half, _mm512_set1_epi32(1));
-  const __m256i h = _mm512_castsi512_si256(_mm512_permutexvar_epi16((__m512i)upper, rounded));
-  std::memcpy(p, &h, sizeof h);
-}
-
 }  // namespace
 }  // namespace reticle
 #endif
