@@ -93,14 +93,8 @@ struct Lanes {
     const __m512 one = _mm512_set1_ps(1);
     return (V)_mm512_sub_ps(one, _mm512_range_ps((__m512)v, one, smaller_size));
   }
-  // For which lanes something holds, and sums of those alone.
-  using Mask = __mmask16;
-  static RETICLE_INLINE Mask is_zero(V v) { return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_EQ_OQ); }
-  static RETICLE_INLINE V where(Mask mask, V then, V otherwise) { return (V)_mm512_mask_mov_ps((__m512)otherwise, mask, (__m512)then); }
-  static RETICLE_INLINE V plus(V sum, Mask mask, V v) { return (V)_mm512_mask_add_ps((__m512)sum, mask, (__m512)sum, (__m512)v); }
-  static RETICLE_INLINE V minus(V sum, Mask mask, V v) { return (V)_mm512_mask_sub_ps((__m512)sum, mask, (__m512)sum, (__m512)v); }
-  static RETICLE_INLINE V plus(V sum, Mask mask, V v, V weight) {
-    return (V)_mm512_mask3_fmadd_ps((__m512)v, (__m512)weight, (__m512)sum, mask);
+  static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) {
+    return (V)_mm512_mask_mov_ps((__m512)otherwise, _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ), (__m512)then);
   }
   static RETICLE_INLINE V both(Half v) { return (V)_mm512_broadcast_f32x8((__m256)v); }
   // A number for both pixels of each point.
@@ -180,12 +174,7 @@ struct Lanes {
     const __m256 one = _mm256_set1_ps(1), size = _mm256_andnot_ps(_mm256_set1_ps(-0.f), (__m256)v);
     return (V)_mm256_sub_ps(one, _mm256_min_ps(size, one));
   }
-  using Mask = I;
-  static RETICLE_INLINE Mask is_zero(V v) { return v == 0; }
-  static RETICLE_INLINE V where(Mask mask, V then, V otherwise) { return mask ? then : otherwise; }
-  static RETICLE_INLINE V plus(V sum, Mask mask, V v) { return sum + (V)(mask & (I)v); }
-  static RETICLE_INLINE V minus(V sum, Mask mask, V v) { return sum - (V)(mask & (I)v); }
-  static RETICLE_INLINE V plus(V sum, Mask mask, V v, V weight) { return sum + (V)(mask & (I)v) * weight; }
+  static RETICLE_INLINE V where_equal(V a, V b, V then, V otherwise) { return a == b ? then : otherwise; }
   static RETICLE_INLINE V both(Half v) { return (V)_mm256_broadcast_ps((const __m128*)&v); }
   template <class T>
   static RETICLE_INLINE V load_both(const T* p) {

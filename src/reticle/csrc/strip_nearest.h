@@ -10,15 +10,14 @@ template <int K, bool narrow, class T>
 RETICLE_INLINE void copy_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces<Lanes>& pieces, int i, int n, const T* from,
                                T* to) {
   using V = Lanes::V;
-  const V one = V{} + 1;
+  const V one = V{} + 1, zero = {};
   const Points<Lanes> at = pieces.at(s, i, n);
   const Lanes::Picker picker(__builtin_convertvector(Lanes::floor(at.x), Lanes::I));
   from += pieces.first[i][n];
   V found[K] = {}, row = Lanes::floor(at.y);
   for (int r = 0; r < pieces.height; r++, from += s.down, row -= one) {
-    const Lanes::Mask here = Lanes::is_zero(row);
 #pragma GCC unroll 8
-    for (int k = 0; k < K; k++) found[k] = Lanes::where(here, reach.pick(picker, from + k * s.plane), found[k]);
+    for (int k = 0; k < K; k++) found[k] = Lanes::where_equal(row, zero, reach.pick(picker, from + k * s.plane), found[k]);
   }
 #pragma GCC unroll 8
   for (int k = 0; k < K; k++) store_piece(Lanes::half(found[k]), to + k * s.plane_to, s.count);

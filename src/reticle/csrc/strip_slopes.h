@@ -46,19 +46,16 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   const Points<Lanes> at = pieces.at(s, i, n), free = pieces.free(i, n);
   const Columns<Lanes> columns(at.x);
   from += pieces.first[i][n];
-  V row = Lanes::floor(at.y);
-  const V lower_weight = at.y - row, upper_weight = one - lower_weight;
-  Lanes::Mask lower = Lanes::is_zero(row + one);  // the lower row of these points is here
+  V y = at.y, row = Lanes::floor(at.y);
+  along_x = along_y = zero;
   const int height = R ? R : pieces.height;
 #pragma GCC unroll 8
-  for (int r = 0; r < height; r++, from += s.down, row -= one) {
+  for (int r = 0; r < height; r++, from += s.down, y -= one, row -= one) {
     V pixel = reach.pick(columns.picker, from) * g[0];
 #pragma GCC unroll 8
     for (int k = 1; k < K; k++) pixel += reach.pick(columns.picker, from + k * s.plane) * g[k];
-    const Lanes::Mask upper = Lanes::is_zero(row);
-    along_x = Lanes::plus(Lanes::plus(along_x, upper, pixel, upper_weight), lower, pixel, lower_weight);
-    along_y = Lanes::plus(Lanes::minus(along_y, upper, pixel), lower, pixel);
-    lower = upper;  // in the next row
+    along_x += pixel * Lanes::tent(y);
+    along_y += pixel * Lanes::where_equal(row, zero, -one, Lanes::where_equal(row, -one, one, zero));
   }
   along_y *= columns.weight;
   if (s.outside == NOTHING) return;
