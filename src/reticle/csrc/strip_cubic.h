@@ -139,7 +139,7 @@ RETICLE_APART void slopes_of_cubic_planes(const Strip& given, const Pieces<Lanes
   const Strip s = given;
   const Cubic kernel(s.mode);
   const Lanes::Reach<narrow> reach(s.width);
-  each_row_of_slopes<K>(s, pieces, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
+  each_row_of_slopes<K>(s, pieces, from, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
     slopes_of_cubic_piece<K>(s, kernel, reach, pieces, i, n, from, g, along_x, along_y);
   });
 }

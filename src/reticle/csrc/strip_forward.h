@@ -55,13 +55,12 @@ template <class L, int K, int R, bool narrow, class T>
 RETICLE_APART uint32_t sum_planes(const Strip& given, const Pieces<L>& pieces, const T* from, T* to) {
   const Strip s = given;  // nothing that is written can change it
   const typename L::template Reach<narrow> reach(s.width);
-  const StripAhead ahead(s.plane * s.channels, s.down, {s.y.along, s.x.along}, {s.y.below, s.x.below});
-  const int64_t last_row = s.y.below > 0 ? (pieces.height - 1) * s.down : 0;  // of a rectangle: the one that is new
+  const StripAhead ahead = ahead_of(s, pieces.height);
   uint32_t strange = 0;
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
-    const int64_t soon = ahead.from(i) ? ahead.from(i) + last_row : 0;
     typename L::Answer check = {};
-    for (int n = 0; n < pieces.a_row; n++) sum_piece<L, K, R, narrow>(s, reach, pieces, i, n, soon, from, to + pieces.point[n], check);
+    for (int n = 0; n < pieces.a_row; n++)
+      sum_piece<L, K, R, narrow>(s, reach, pieces, i, n, ahead.from(i), from, to + pieces.point[n], check);
     strange |= uint32_t(!is_zero(check)) << i;
   }
   return strange;

@@ -7,6 +7,7 @@
 // has gone by. Neighbouring pixels pick theirs from one load of the row, two at a time: one half of a vector has the first of each pixel's
 // points, the other the second.
 #pragma once
+#include "strip_ahead.h"
 #include "strip_pieces.h"
 
 namespace reticle {
@@ -139,6 +140,11 @@ struct Gatherer {
   const Around around;
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
+  const StripAhead ahead{s.plane * s.channels,
+                         s.down,
+                         around.height,
+                         {around.rows_along_x, around.columns_along_x},
+                         {around.rows_along_y, around.columns_along_y}};
   const int whole = s.count / Lanes::points, pieces = (s.count + Lanes::points - 1) / Lanes::points;
   alignas(64) double pixels[RowsAround::room];  // the first of each piece; the last may hold some of the piece before, again
   RowsAround rows;
@@ -154,17 +160,18 @@ struct Gatherer {
       if (!rows.none[n]) find_steps<pairs, Lanes::index_unit<T>()>(around, places, rows, n, steps[n]);
     bool finite = true;
     in_groups(s.channels, [&](auto number, int64_t k) {
-      finite &= planes<number.value>((const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to + m * s.down_to);
+      finite &= planes<number.value>(ahead.from(m), (const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to + m * s.down_to);
     });
     return !finite;
   }
 
   template <int K>
-  RETICLE_APART bool planes(const T* from, T* to) const {
+  RETICLE_APART bool planes(int64_t soon, const T* from, T* to) const {
     Lanes::Half check = {};
     Lanes::V check_two = {};
     for (int n = 0; n < pieces; n++) {
       T* first = to + int(pixels[n]);
+      if (soon) fetch<K>(n, soon, from, first);
       if (n + 1 < whole && !rows.none[n] && !rows.none[n + 1]) {
         Lanes::V sums[2][K] = {};
         gather(n++, from, sums);
@@ -189,6 +196,13 @@ struct Gatherer {
   }
 
  private:
+  template <int K>
+  RETICLE_INLINE void fetch(int n, int64_t soon, const T* from, const T* to) const {
+    for (int k = 0; k < K; k++) {
+      for (int m = n; m < std::min(n + 2, pieces); m++) __builtin_prefetch(from + rows.from[0][m] + soon + k * s.plane);
+      __builtin_prefetch(to + k * s.plane_to + StripAhead::rows * s.down_to, 1);
+    }
+  }
   // K planes of N pieces from `n` on.
   template <int N, int K>
   RETICLE_INLINE void gather(int n, const T* from, Lanes::V (&sums)[N][K]) const {

@@ -1,6 +1,7 @@
 // How does the output change with the matrix? As in strip_forward.h, but with the slopes of the weights, against the gradient of the output;
 // what is known of the points is summed at once.
 #pragma once
+#include "strip_ahead.h"
 #include "strip_pieces.h"
 
 namespace reticle {
@@ -69,15 +70,21 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
 
 // slopes(row, piece, gradients of its points) of all pieces, summed.
 template <int K, class T, class Slopes>
-RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& pieces, const T* gradient, LaneSums& x, LaneSums& y,
-                                       Slopes slopes) {
+RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
+                                       LaneSums& y, Slopes slopes) {
   using V = Lanes::V;
+  const StripAhead ahead = ahead_of(s, pieces.height);
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
+    const int64_t soon = ahead.from(i);
     for (int n = 0; n < pieces.a_row; n++) {
       const int p = pieces.point[n];
       const float again = float(n * Lanes::points - p);
       V g[K], along_x, along_y;
+      for (int k = 0; k < K && soon; k++) {
+        __builtin_prefetch(from + soon + k * s.plane + pieces.first[i][n]);
+        __builtin_prefetch(gradient + k * s.plane_to + p + StripAhead::rows * s.down_to);
+      }
 #pragma GCC unroll 8
       for (int k = 0; k < K; k++) g[k] = gradients(gradient + k * s.plane_to + p, s.count, Lanes::counts(), again);
       slopes(i, n, g, along_x, along_y);
@@ -95,7 +102,7 @@ RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces<Lanes>& pie
                                     LaneSums& y) {
   const Strip s = given;
   const Lanes::Reach<narrow> reach(s.width);
-  each_row_of_slopes<K>(s, pieces, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
+  each_row_of_slopes<K>(s, pieces, from, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
     slopes_of_piece<K, R>(s, reach, pieces, i, n, from, g, along_x, along_y);
   });
 }
