@@ -29,12 +29,13 @@ bool is_strip(const P& plan, const Matrix& m) {
   return wide && exact;
 }
 
-// Whether a block of the output is better written past the caches: see store_past(). Its lines of 64 bytes must be full.
+// Whether a block of the output is better written past the caches: see store_past(). Its lines of 64 bytes must be full, and what is filled in
+// is read again.
 template <class T, class P>
 bool goes_past(const P& plan, const Strip& s) {
   constexpr int64_t line = 64 / sizeof(T);
-  if (!std::is_same<T, float>::value || plan.outputs * int64_t(sizeof(T)) < LARGE) return false;
-  return uintptr_t(s.to) % 64 == 0 && s.plane_to % line == 0 && s.down_to % line == 0 && s.count % line == 0;
+  if (!std::is_same<T, float>::value || plan.outputs * int64_t(sizeof(T)) < LARGE || plan.c.padding == CONSTANT) return false;
+  return uintptr_t(s.to) % 64 == 0 && (s.channels == 1 || s.plane_to % line == 0) && s.down_to % line == 0 && s.count % line == 0;
 }
 
 template <class T, class P>
@@ -44,9 +45,7 @@ Strip strip_of(const P& plan, const Matrix& m, int64_t b, const Start& start) {
     const double first = m.pixels.origin[a] + (step[1] * double(start.i) + step[2] * double(start.j));
     return Strip::Line{P::S == 1 ? first + 0.5 : first, step[2], step[1]};
   };
-  Strip s = {patch_of<T>(plan, b, start), plan.c.mode, false, line(2), line(1)};
-  s.past = goes_past<T>(plan, s);
-  return s;
+  return {patch_of<T>(plan, b, start), plan.c.mode, false, line(2), line(1)};
 }
 
 // --- the gradient of the input ---

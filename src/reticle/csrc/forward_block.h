@@ -105,7 +105,9 @@ template <class T, class P>
 bool forward_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   if (!is_strip(plan, m)) return false;
   at_row(plan, number, 0, s);
-  const uint32_t strange = plan.c.strips->forward(plan.c.dtype, strip_of<T>(plan, m, b, {s.i, s.j, s.count}));
+  Strip strip = strip_of<T>(plan, m, b, {s.i, s.j, s.count});
+  strip.past = goes_past<T>(plan, strip);
+  const uint32_t strange = plan.c.strips->forward(plan.c.dtype, strip);
   for (int row = 0; strange >> row; row++) {
     if (!(strange >> row & 1)) continue;
     read_block(plan, m, b, number, row, row + 1, s, block);

@@ -18,7 +18,7 @@ struct Lanes {
   using Answer = Half;  // a number of each point
   using D = D8;
   static constexpr int points = 8, columns = 16, together = 8, least_channels = 1;
-  static constexpr bool narrow = true;
+  static constexpr bool narrow = true, streams = false;
   static constexpr V counts() { return V{0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7}; }
   static constexpr V right() { return V{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}; }
 
@@ -67,7 +67,7 @@ struct Lanes {
       return Lanes::pick(read(p), index);
     }
     RETICLE_INLINE V pick(I index, const BFloat16* p) const {
-      return (V)_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, (__m512i)index, _mm512_castsi256_si512(words(p)));
+      return (V)_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, (__m512i)index, _mm512_zextsi256_si512(words(p)));
     }
   };
   // How an index for pick() counts pixels: where 16 bits are moved to the upper halves of lanes, it stands there.
@@ -129,7 +129,7 @@ struct Lanes {
   using Answer = Half;
   using D = D4;
   static constexpr int points = 4, columns = 8, together = 4, least_channels = 2;
-  static constexpr bool narrow = false;
+  static constexpr bool narrow = false, streams = false;
   static constexpr V counts() { return V{0, 1, 2, 3, 0, 1, 2, 3}; }
   static constexpr V right() { return V{0, 0, 0, 0, 1, 1, 1, 1}; }
 

@@ -1,4 +1,4 @@
-// What will be read soon of a large image? It lies where the matrix says, which the processor cannot foresee along slanted rows.
+// What will be read and written soon of a large image? It lies where the matrix says, which the processor cannot foresee along slanted rows.
 #pragma once
 #include <cmath>
 
@@ -13,30 +13,47 @@ struct Moves {
   double y, x;
 };
 
-struct StripAhead {
-  static constexpr int rows = 3;             // so many rows of points ahead: two or four were no better, measured
-  static constexpr int64_t large = 1 << 18;  // numbers of an image: smaller ones stay in the caches
-  int64_t below = 0, beside = 0;             // numbers from what is read to what will be; 0: unknown
+// Numbers from what is at work to what will be, of Strip::from and of Strip::to.
+struct Soon {
+  int64_t from = 0, to = 0;  // `from` 0: unknown, or an image so small that it stays in the caches
 
-  // `down`: numbers from a row to the next of the image, which has `numbers`; `height`: rows that are read at a time.
-  StripAhead(int64_t numbers, int64_t down, int height, Moves along, Moves to_next_row) {
-    if (numbers < large) return;
-    const int64_t new_row = to_next_row.y > 0 ? height - 1 : 0;  // of those that will be read at a time: the others have been before
+  // K planes; `writes`: to will be written.
+  template <int K, bool writes, class T>
+  RETICLE_INLINE void fetch(const Strip& s, const T* from_now, const T* to_now) const {
+    for (int k = 0; k < K && from; k++) {
+      __builtin_prefetch(from_now + from + k * s.plane);
+      if (!s.past) __builtin_prefetch(to_now + to + k * s.plane_to, writes);
+    }
+  }
+};
+
+class StripAhead {
+ public:
+  // `height`: rows that are read at a time.
+  StripAhead(const Strip& s, int height, Moves along, Moves to_next_row) {
+    if (int64_t(s.height) * s.width * s.channels < LEAST) return;
+    const int64_t new_row = to_next_row.y > 0 ? height - 1 : 0;  // of them: by steps up to 1, the others have been read before
     const auto pixels = [&](double points, double rows) {
       const double y = points * along.y + rows * to_next_row.y, x = points * along.x + rows * to_next_row.x;
       const bool near = std::fabs(y) < 2 * PATCH_POINTS && std::fabs(x) < 4 * PATCH_POINTS;
-      return near ? (std::lrint(y) + new_row) * down + std::lrint(x) : 0;
+      return near ? (std::lrint(y) + new_row) * s.down + std::lrint(x) : 0;
     };
-    below = pixels(0, rows), beside = pixels(PATCH_POINTS, rows - PATCH_ROWS);
+    last_rows = s.rows - ROWS;
+    below = {pixels(0, ROWS), ROWS * s.down_to};
+    beside = {pixels(PATCH_POINTS, -last_rows), -last_rows * s.down_to + PATCH_POINTS};
   }
-  // From row `i` of a block. The last ones look at the first ones of the block beside theirs.
-  RETICLE_INLINE int64_t from(int i) const { return i < PATCH_ROWS - rows ? below : beside; }
+  // What row `i` of a block looks at. The last ones look at the first ones of the block beside theirs.
+  RETICLE_INLINE const Soon& from(int i) const { return i < last_rows ? below : beside; }
+
+ private:
+  static constexpr int ROWS = 3;             // so many rows of points ahead: two or four were no better, measured
+  static constexpr int64_t LEAST = 1 << 18;  // numbers of an image
+  int64_t last_rows = 0;
+  Soon below, beside;
 };
 
-// Forward: of the input, by a block of the output whose rectangles are so high.
-StripAhead ahead_of(const Strip& s, int height) {
-  return {s.plane * s.channels, s.down, height, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
-}
+// Forward: by a block of the output whose rectangles are so high.
+StripAhead ahead_of(const Strip& s, int height) { return {s, height, {s.y.along, s.x.along}, {s.y.below, s.x.below}}; }
 
 }  // namespace
 }  // namespace reticle

@@ -9,32 +9,31 @@
 namespace reticle {
 namespace {
 
-template <class T>
-RETICLE_INLINE void show(const Strip& s, Lanes::Answer v, T* p) {
-  store_piece(v, p, s.count);
+// Can results be written past the caches?
+template <class L, class T>
+constexpr bool streams() {
+  return L::streams && std::is_same<T, float>::value;
 }
-#if defined(__AVX512F__)
-template <class T>
-RETICLE_INLINE void show(const Strip& s, F16 v, T* p) {
-  if constexpr (std::is_same<T, float>::value)
-    if (s.past) return _mm512_stream_ps(p, (__m512)v);
-  store_numbers(v, p);
+template <class L, class T>
+RETICLE_INLINE void show(const Strip& s, typename L::Answer v, T* p) {
+  if constexpr (streams<L, T>())
+    if (s.past) return L::stream(v, p);
+  if constexpr (L::points > 8)
+    store_numbers(v, p);
+  else
+    store_piece(v, p, s.count);
 }
-#endif
 
-// K planes of piece `n` of row `i`; R rows of its rectangle, 0: as many as there are. `soon`: numbers to what will be read soon, or 0.
+// K planes of piece `n` of row `i`; R rows of its rectangle, 0: as many as there are.
 template <class L, int K, int R, bool narrow, class T>
 RETICLE_INLINE void sum_piece(const Strip& s, const typename L::template Reach<narrow>& reach, const Pieces<L>& pieces, int i, int n,
-                              int64_t soon, const T* from, T* to, typename L::Answer& check) {
+                              const Soon& soon, const T* from, T* to, typename L::Answer& check) {
   using V = typename L::V;
   const V one = V{} + 1;
   Points<L> at = pieces.at(s, i, n);
   const Columns<L> columns(at.x);
   from += pieces.first[i][n];
-  for (int k = 0; k < K && soon; k++) {
-    __builtin_prefetch(from + soon + k * s.plane);
-    if (!s.past) __builtin_prefetch(to + k * s.plane_to + StripAhead::rows * s.down_to, 1);
-  }
+  soon.fetch<K, true>(s, from, to);
   typename L::Pair sums[K] = {};
   const int height = R ? R : pieces.height;
 #pragma GCC unroll 8
@@ -47,13 +46,14 @@ RETICLE_INLINE void sum_piece(const Strip& s, const typename L::template Reach<n
   for (int k = 0; k < K; k++) {
     const typename L::Answer answer = L::answer(sums[k], columns.weight);
     check += answer * 0;
-    show(s, answer, to + k * s.plane_to);
+    show<L>(s, answer, to + k * s.plane_to);
   }
 }
 
 template <class L, int K, int R, bool narrow, class T>
 RETICLE_APART uint32_t sum_planes(const Strip& given, const Pieces<L>& pieces, const T* from, T* to) {
-  const Strip s = given;  // nothing that is written can change it
+  Strip s = given;  // nothing that is written can change it
+  s.past = s.past && streams<L, T>();
   const typename L::template Reach<narrow> reach(s.width);
   const StripAhead ahead = ahead_of(s, pieces.height);
   uint32_t strange = 0;

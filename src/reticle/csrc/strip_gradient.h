@@ -140,11 +140,7 @@ struct Gatherer {
   const Around around;
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
-  const StripAhead ahead{s.plane * s.channels,
-                         s.down,
-                         around.height,
-                         {around.rows_along_x, around.columns_along_x},
-                         {around.rows_along_y, around.columns_along_y}};
+  const StripAhead ahead{s, around.height, {around.rows_along_x, around.columns_along_x}, {around.rows_along_y, around.columns_along_y}};
   const int whole = s.count / Lanes::points, pieces = (s.count + Lanes::points - 1) / Lanes::points;
   alignas(64) double pixels[RowsAround::room];  // the first of each piece; the last may hold some of the piece before, again
   RowsAround rows;
@@ -166,14 +162,15 @@ struct Gatherer {
   }
 
   template <int K>
-  RETICLE_APART bool planes(int64_t soon, const T* from, T* to) const {
+  RETICLE_APART bool planes(const Soon& soon, const T* from, T* to) const {
     Lanes::Half check = {};
     Lanes::V check_two = {};
     for (int n = 0; n < pieces; n++) {
       T* first = to + int(pixels[n]);
-      if (soon) fetch<K>(n, soon, from, first);
+      if (!rows.none[n]) soon.fetch<K, true>(s, from + rows.from[0][n], first);
       if (n + 1 < whole && !rows.none[n] && !rows.none[n + 1]) {
         Lanes::V sums[2][K] = {};
+        soon.fetch<K, true>(s, from + rows.from[0][n + 1], first + Lanes::points);
         gather(n++, from, sums);
 #pragma GCC unroll 8
         for (int k = 0; k < K; k++) {
@@ -196,13 +193,6 @@ struct Gatherer {
   }
 
  private:
-  template <int K>
-  RETICLE_INLINE void fetch(int n, int64_t soon, const T* from, const T* to) const {
-    for (int k = 0; k < K; k++) {
-      for (int m = n; m < std::min(n + 2, pieces); m++) __builtin_prefetch(from + rows.from[0][m] + soon + k * s.plane);
-      __builtin_prefetch(to + k * s.plane_to + StripAhead::rows * s.down_to, 1);
-    }
-  }
   // K planes of N pieces from `n` on.
   template <int N, int K>
   RETICLE_INLINE void gather(int n, const T* from, Lanes::V (&sums)[N][K]) const {

@@ -76,15 +76,12 @@ RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& piec
   const StripAhead ahead = ahead_of(s, pieces.height);
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
-    const int64_t soon = ahead.from(i);
+    const Soon soon = ahead.from(i);
     for (int n = 0; n < pieces.a_row; n++) {
       const int p = pieces.point[n];
       const float again = float(n * Lanes::points - p);
       V g[K], along_x, along_y;
-      for (int k = 0; k < K && soon; k++) {
-        __builtin_prefetch(from + soon + k * s.plane + pieces.first[i][n]);
-        __builtin_prefetch(gradient + k * s.plane_to + p + StripAhead::rows * s.down_to);
-      }
+      soon.fetch<K, false>(s, from + pieces.first[i][n], gradient + p);
 #pragma GCC unroll 8
       for (int k = 0; k < K; k++) g[k] = gradients(gradient + k * s.plane_to + p, s.count, Lanes::counts(), again);
       slopes(i, n, g, along_x, along_y);

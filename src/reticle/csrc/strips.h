@@ -6,7 +6,7 @@ namespace reticle {
 
 struct Strip : Patch {
   Mode mode;  // of forward() and slopes()
-  bool past;  // forward() had better write past the caches
+  bool past;  // forward() may write past the caches, to advantage
 
   // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
   struct Line {

@@ -1,5 +1,5 @@
-// Sixteen points at once, among thirty-two pixels of a row, with AVX-512: their left and their right pixels in a vector each. Nothing that
-// is known of a point is there twice, as in lanes.h, but neighbouring points must lie on few rows of pixels.
+// Sixteen points at once, among thirty-two pixels of a row, with AVX-512: their left and their right pixels in a vector each. Unlike in
+// lanes.h nothing that is known of a point is there twice, but so many neighbouring points must lie on few rows of pixels.
 #pragma once
 #include "lanes.h"
 
@@ -12,6 +12,7 @@ struct WideLanes {
   using D = D8;
   using Answer = F16;
   static constexpr int points = 16, columns = 32;
+  static constexpr bool streams = true;  // fills lines of the caches, see store_past()
   static constexpr V counts() { return V{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 
   struct Pair {
@@ -22,6 +23,8 @@ struct WideLanes {
   };
   static RETICLE_INLINE Pair weights(V f) { return {1 - f, f}; }
   static RETICLE_INLINE Answer answer(Pair sum, Pair weight) { return sum.left * weight.left + sum.right * weight.right; }
+
+  static RETICLE_INLINE void stream(Answer v, float* p) { _mm512_stream_ps(p, (__m512)v); }
 
   // The pixels of one side; 0 in place of those that are not in the row.
   struct Side {
