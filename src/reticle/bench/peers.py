@@ -3,6 +3,7 @@
 A peer that is not installed is said to be so; one that cannot do a call raises NotImplementedError with the reason.
 """
 
+import dataclasses
 import functools
 import importlib
 import importlib.util
@@ -53,6 +54,15 @@ def reticle_out(problem: Problem) -> Contestant:
         raise NotImplementedError(f"reticle.{sampler.__name__} has no `out`")
     out = problem.input.new_empty(*problem.case.input[:2], *problem.case.size)
     return Contestant(lambda: _call(sampler, problem.input, problem.where, problem.case, out=out))
+
+
+def reticle_float32(problem: Problem) -> Contestant:
+    """The same numbers in float32, widened before the clock starts: what a narrower type gains, or costs."""
+    if not problem.input.dtype.is_floating_point:
+        raise NotImplementedError("reticle rounds to bytes only what was bytes")
+    dtype, cotangent = problem.input.dtype, None if problem.cotangent is None else problem.cotangent.float()
+    wide = reticle(dataclasses.replace(problem, input=problem.input.float(), cotangent=cotangent))
+    return dataclasses.replace(wide, output=lambda result: result.to(dtype))
 
 
 def pytorch(problem: Problem) -> Contestant:
@@ -163,6 +173,7 @@ PEERS: dict[str, Peer] = {
     "scipy": Peer(arrays.scipy, "affine_transform, map_coordinates; one thread", "scipy", "scipy"),
     "simpleitk": Peer(arrays.simpleitk, "Resample", "SimpleITK", "SimpleITK", arrays.set_simpleitk_threads),
     "reticle": Peer(reticle, "warp, grid_sample", is_ours=True),
+    "reticle_float32": Peer(reticle_float32, "the same numbers in float32", is_ours=True),
     "reticle_out": Peer(reticle_out, "the same into an output that is there already", is_ours=True),
     **{b.name: Peer(functools.partial(reticle, backend=b.name), f"reticle, backend={b.name!r}", is_ours=True) for b in BACKENDS},
     "copy": Peer(copy, "a copy of the bytes that must move: the limit"),

@@ -22,7 +22,7 @@ FAULTS = (NotImplementedError, RuntimeError, TypeError, ValueError)
 """How libraries refuse a call; the reason is printed in place of a number."""
 
 
-OURS = ("reticle", "reticle_out")
+OURS = ("reticle", "reticle_float32", "reticle_out")
 """Who leaves the choice of the backend to ``auto``."""
 
 
