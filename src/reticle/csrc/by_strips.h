@@ -34,7 +34,7 @@ bool is_strip(const P& plan, const Matrix& m) {
 template <class T, class P>
 bool goes_past(const P& plan, const Strip& s) {
   constexpr int64_t line = 64 / sizeof(T);
-  if (!std::is_same<T, float>::value || plan.outputs * int64_t(sizeof(T)) < LARGE || plan.c.padding == CONSTANT) return false;
+  if (!std::is_same<T, float>::value || !is_large_output<T>(plan) || plan.c.padding == CONSTANT) return false;
   return uintptr_t(s.to) % 64 == 0 && (s.channels == 1 || s.plane_to % line == 0) && s.down_to % line == 0 && s.count % line == 0;
 }
 

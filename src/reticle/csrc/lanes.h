@@ -31,14 +31,15 @@ struct Lanes {
     RETICLE_INLINE V pick(V row) const { return (V)_mm512_maskz_permutexvar_ps(inside, index, (__m512)row); }
   };
   static RETICLE_INLINE V pick(V row, I index) { return (V)_mm512_permutexvar_ps((__m512i)index, (__m512)row); }
-  // 16 bits moved into the upper halves of their lanes, which makes a float of them.
+  // 16 bits, of so many in a row, moved into the upper halves of their lanes, which makes a float of them.
+  template <int columns>
   struct UpperHalves {
     __m512i index;
     __mmask32 inside;
 
     RETICLE_INLINE explicit UpperHalves(__m512i i)
         : index(_mm512_slli_epi32(i, 16)), inside(_mm512_mask_cmplt_epu16_mask(0xaaaaaaaa, index, _mm512_set1_epi16(columns))) {}
-    RETICLE_INLINE V pick(__m256i row) const { return (V)_mm512_maskz_permutexvar_epi16(inside, index, _mm512_castsi256_si512(row)); }
+    RETICLE_INLINE V pick(__m512i row) const { return (V)_mm512_maskz_permutexvar_epi16(inside, index, row); }
   };
   // The pixels of a row; of narrow images none beyond its end.
   template <bool narrow>
@@ -60,7 +61,9 @@ struct Lanes {
     RETICLE_INLINE V pick(const Picker& picker, const T* p) const {
       return picker.pick(read(p));
     }
-    RETICLE_INLINE V pick(const Picker& picker, const BFloat16* p) const { return UpperHalves(picker.index).pick(words(p)); }
+    RETICLE_INLINE V pick(const Picker& picker, const BFloat16* p) const {
+      return UpperHalves<columns>(picker.index).pick(_mm512_castsi256_si512(words(p)));
+    }
     // Whatever, where the index is that of no pixel.
     template <class T>
     RETICLE_INLINE V pick(I index, const T* p) const {

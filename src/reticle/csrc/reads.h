@@ -38,6 +38,11 @@ RETICLE_INLINE void store_past(Vec<Wide<T>> v, T* p) {
   store(v, p);
 }
 
+template <class T, class P>
+bool is_large_output(const P& plan) {
+  return sizeof(T) >= sizeof(float) && plan.outputs * int64_t(sizeof(T)) >= LARGE;
+}
+
 // Whether a row of the output that begins at v is better written so.
 template <class T, class P>
 RETICLE_INLINE bool is_large(const P& plan, const T* v) {
@@ -46,7 +51,7 @@ RETICLE_INLINE bool is_large(const P& plan, const T* v) {
 #endif
   constexpr int64_t vector = sizeof(Vec<Wide<T>>);
   const bool aligned = uintptr_t(v) % vector == 0 && plan.c.output.stride[4] * int64_t(sizeof(T)) % vector == 0;
-  return sizeof(T) >= sizeof(float) && aligned && plan.outputs * int64_t(sizeof(T)) >= LARGE;
+  return aligned && is_large_output<T>(plan);
 }
 
 // What will be wanted soon: as many numbers as a pixel has channels, to be read and to be written over.

@@ -34,11 +34,7 @@ struct WideLanes {
       const __mmask16 inside = _mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns));
       return (V)_mm512_maskz_permutex2var_ps(inside, (__m512)first, index, (__m512)second);
     }
-    RETICLE_INLINE V pick(__m512i halves) const {  // 16 bits moved into the upper halves of their lanes, which makes a float of them
-      const __m512i moved = _mm512_slli_epi32(index, 16);
-      const __mmask32 inside = _mm512_mask_cmplt_epu16_mask(0xaaaaaaaa, moved, _mm512_set1_epi16(columns));
-      return (V)_mm512_maskz_permutexvar_epi16(inside, moved, halves);
-    }
+    RETICLE_INLINE V pick(__m512i halves) const { return Lanes::UpperHalves<columns>(index).pick(halves); }
   };
   struct Picker {
     Side left, right;
