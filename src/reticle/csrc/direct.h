@@ -1,4 +1,5 @@
-// Finding and reading in one go, where an image has few channels: what is known of eight points is used where it stands, in registers.
+// Finding and reading in one go, where an image has few channels: what is known of a vector of points is used where it stands, in
+// registers.
 #pragma once
 #include "patch.h"
 #include "reads.h"
@@ -16,90 +17,101 @@ struct Direct {
   bool wants_more(Padding padding) const { return edge && (!finite || padding == CONSTANT); }
 };
 
-// Where eight points read.
-template <int S>
-struct Eight {
-  Tents<S, F8> y, x;
-  alignas(32) int32_t offset[8];
+// Where a vector of points reads. A: what sums are made in.
+template <class A, int S>
+struct FoundPoints {
+  Tents<S, Vec<A>> y, x;
+  alignas(32) int32_t offset[VecOf<A>::lanes];
 };
-template <>
-struct Eight<1> {
-  I8 there;  // not outside, where nothing is
-  alignas(32) int32_t offset[8];
+template <class A>
+struct FoundPoints<A, 1> {
+  Whole<Vec<A>> there;  // not outside, where nothing is
+  alignas(32) int32_t offset[VecOf<A>::lanes];
 };
 
 // What is seen of the points of a row on the way.
+template <class A>
 struct Seen {
-  F8 unknown = {}, check = {};
-  I8 edge = {};
+  Vec<A> unknown = {}, check = {};
+  Whole<Vec<A>> edge = {};
 
   Direct answer() const { return {is_zero(unknown), any(edge), is_zero(check)}; }
 };
 
+// Pixels that are not from 0 to `last`.
+RETICLE_INLINE I8 is_beyond(I8 cell, int32_t last) { return (U8)cell > uint32_t(last); }
+RETICLE_INLINE L4 is_beyond(D4 cell, double last) { return (cell < 0) | (cell > last); }
+
 // What finds the points of a row.
 template <class From>
 struct Finder {
-  From from[3];  // of the axes y and x, the last two
-  int32_t last_y, last_x, down;
-  Outside outside;
+  using A = typename From::A;
+  using N = Number<Vec<A>>;
 
-  RETICLE_INLINE void find(int p, Seen& seen, Eight<2>& e) const {
-    const Cells<F8> y = from[1].at(1, p, seen.unknown), x = from[2].at(2, p, seen.unknown);
-    const I8 inside = ((U8)y.cell <= uint32_t(last_y)) & ((U8)x.cell <= uint32_t(last_x));
-    if (all(inside)) {
-      e.y = tents_inside<2>(y), e.x = tents_inside<2>(x);
-    } else {
+  From from[3];  // of the axes y and x, the last two
+  N last_y, last_x, down;
+  Outside outside;
+  Caution caution = {};
+
+  RETICLE_INLINE void find(int p, Seen<A>& seen, FoundPoints<A, 2>& e) {
+    const Cells<Vec<A>> y = from[1].at(1, p, seen.unknown), x = from[2].at(2, p, seen.unknown);
+    const Whole<Vec<A>> beyond = is_beyond(y.cell, last_y) | is_beyond(x.cell, last_x);
+    if (caution.is_due(any(beyond))) {
       e.y = tents_at_edges<2>(y, last_y, outside), e.x = tents_at_edges<2>(x, last_x, outside);
-      seen.edge |= ~inside;
+      seen.edge |= beyond;
+    } else {
+      e.y = tents_inside<2>(y), e.x = tents_inside<2>(x);
     }
-    put(e.y.first * down + e.x.first, e.offset);
+    put(__builtin_convertvector(e.y.first * down + e.x.first, Cell<A>), e.offset);
   }
-  RETICLE_INLINE void find(int p, Seen& seen, Eight<1>& e) const {
-    const I8 y = from[1].at(1, p, seen.unknown).cell, x = from[2].at(2, p, seen.unknown).cell;
-    const I8 row = nearest_pixel(y, last_y, outside), column = nearest_pixel(x, last_x, outside);
-    e.there = outside == NOTHING ? (row == y) & (column == x) : ~I8{};
+  RETICLE_INLINE void find(int p, Seen<A>& seen, FoundPoints<A, 1>& e) const {
+    const auto y = from[1].at(1, p, seen.unknown).cell, x = from[2].at(2, p, seen.unknown).cell;
+    const auto row = nearest_pixel(y, last_y, outside), column = nearest_pixel(x, last_x, outside);
+    e.there = outside == NOTHING ? (Whole<Vec<A>>)((row == y) & (column == x)) : ~Whole<Vec<A>>{};
     seen.edge |= ~e.there;
-    put(row * down + column, e.offset);
+    put(__builtin_convertvector(row * down + column, Cell<A>), e.offset);
   }
 };
 
 // Where the rows of a block lie, by a matrix: as by_matrix() in quick.h, of which most is the same for all of them.
+template <class A>
 struct RowsByMatrix {
-  using From = Walk<float>;
+  using From = Walk<A>;
   double start[3], step[3];
 
   template <class P>
-  RowsByMatrix(const P& plan, const Matrix& m, int64_t, int64_t j, Walk<float>* walk) {
+  RowsByMatrix(const P& plan, const Matrix& m, int64_t, int64_t j, From* walk) {
     for (int a = 1; a < 3; a++) {
       start[a] = m.pixels.origin[a] + m.pixels.step[a][2] * double(j) + (P::S == 1 ? 0.5 : 0);
       step[a] = m.pixels.step[a][1];
-      walk[a].by = float(m.pixels.step[a][2]);
+      walk[a].by = A(m.pixels.step[a][2]);
     }
   }
-  RETICLE_INLINE void place(int64_t i, Walk<float>* walk) const {
+  RETICLE_INLINE void place(int64_t i, From* walk) const {
     for (int a = 1; a < 3; a++) {
       const double at = clamp(start[a] + step[a] * double(i), -BEYOND, BEYOND), whole = std::floor(at);
-      walk[a].from = float(at - whole), walk[a].first = int32_t(whole);
+      walk[a].from = A(at - whole), walk[a].first = Number<Vec<A>>(whole);
     }
   }
   RETICLE_INLINE void fetch(int64_t, int) const {}
 };
 
 // By a grid whose x and y stand side by side.
+template <class A>
 struct RowsOfGrid {
-  using From = FromNorm<float, true>;
-  const float* first;
+  using From = FromNorm<A, true>;
+  const A* first;
   int64_t down;
 
   template <class P>
   RowsOfGrid(const P& plan, const Matrix&, int64_t b, int64_t j, From* norms) {
     const int64_t* stride = plan.c.where_stride;
-    first = (const float*)plan.c.where + b * stride[0] + j * 2, down = stride[2];
+    first = (const A*)plan.c.where + b * stride[0] + j * 2, down = stride[2];
     by_norms(plan, first, 0, norms);
   }
   RETICLE_INLINE void place(int64_t i, From* norms) const { norms[1].norm = norms[2].norm = first + i * down; }
   RETICLE_INLINE void fetch(int64_t i, int count) const {
-    for (int p = 0; p < count; p += 8) __builtin_prefetch(first + i * down + 2 * p);
+    for (int p = 0; p < count; p += VecOf<A>::lanes) __builtin_prefetch(first + i * down + 2 * p);
   }
 };
 
@@ -120,7 +132,7 @@ Planes<T, Out> planes_of(const P& plan, int64_t b) {
   return {int(c.channels), (const T*)c.input.data + b * in[0], in[1], in[3], (Out*)c.output.data + b * out[0], out[1], out[3]};
 }
 
-template <int points = 8, class T, class Out>
+template <int points, class T, class Out>
 RETICLE_INLINE void fetch_ahead(const Planes<T, Out>& planes, const int32_t* offset, int64_t step, int p) {
   for (int k = 0; k < planes.count; k++) {
     const T* from = planes.from + planes.down + k * planes.next + step;
@@ -167,22 +179,23 @@ Patch patch_of(const P& plan, int64_t b, const Start& start) {
   return s;
 }
 
-// All points of a block: act.eight(planes from the row's first output point on, eight points, their number in the row, how many of them,
-// seen), and act.row(number of the row, what became of it). The next eight are found while those before are used: a processor that looks
-// few instructions ahead has work to do meanwhile.
+// All points of a block: act.found(planes from the row's first output point on, a vector of points, its first one's number in the row, how
+// many there are, seen), and act.row(number of the row, what became of it). The next points are found while those before are used: a processor
+// that looks few instructions ahead has work to do meanwhile.
 template <class Where, class T, class Out, class P, class Act>
 RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Planes<T, Out> planes, Act& act) {
-  constexpr int S = P::S;
-  Finder<typename Where::From> finder = {
-      {}, int32_t(plan.in[1].size - S), int32_t(plan.in[2].size - S), int32_t(planes.down), outside_of(plan.c)};
+  constexpr int S = P::S, lanes = VecOf<typename P::A>::lanes;
+  using Found = FoundPoints<typename P::A, S>;
+  using N = Number<Vec<typename P::A>>;
+  Finder<typename Where::From> finder = {{}, N(plan.in[1].size - S), N(plan.in[2].size - S), N(planes.down), outside_of(plan.c)};
   const Where where(plan, m, b, s.j, finder.from);
   Ahead ahead;
   const bool large = planes.down * plan.c.size[1] * int64_t(sizeof(T)) > NEAR_BYTES, more = !large && b + 1 < plan.c.batch;
   const int64_t i = s.i;
-  const int rows = int(std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - i)), count = s.count, last = std::max(count - 8, 0);
+  const int rows = int(std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - i)), count = s.count, last = std::max(count - lanes, 0);
   planes.to += i * planes.down_to + s.j;
-  Eight<S> now, next;
-  Seen seen;
+  Found now, next;
+  Seen<typename P::A> seen;
   where.place(i, finder.from);
   finder.find(0, seen, now);
   for (int row = 0; row < rows; row++, planes.to += planes.down_to) {
@@ -190,16 +203,16 @@ RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const S
     if (large) ahead.look(now.offset[0], planes.down);
     int p = 0;
     while (p < last) {
-      const int then = std::min(p + 8, last);  // the last eight may be some of those before, again
+      const int then = std::min(p + lanes, last);  // the last vector may be some of those before, again
       finder.find(then, seen, next);
-      if (ahead.step) fetch_ahead(planes, now.offset, ahead.step, p);
-      act.eight(planes, now, p, 8, seen);
+      if (ahead.step) fetch_ahead<lanes>(planes, now.offset, ahead.step, p);
+      act.found(planes, now, p, lanes, seen);
       now = next, p = then;
     }
-    Seen other;
+    Seen<typename P::A> other;
     if (row + 2 < rows) where.fetch(i + row + 2, count);
     if (row + 1 < rows) where.place(i + row + 1, finder.from), finder.find(0, other, next);
-    act.eight(planes, now, p, std::min(count, 8), seen);
+    act.found(planes, now, p, std::min(count, lanes), seen);
     act.row(row, seen.answer());
     now = next, seen = other;
   }
@@ -212,7 +225,7 @@ constexpr bool has_direct() {
 #if defined(__x86_64__) && !defined(__AVX__)
   return false;
 #elif defined(__AVX__)
-  return P::S <= 2 && sizeof(typename P::A) == sizeof(float);
+  return P::S <= 2;
 #else
   return P::S <= 2 && sizeof(T) == sizeof(float);
 #endif
@@ -238,8 +251,9 @@ bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   if (c.is_matrix && (repeats(c.padding) || !by_matrix_too<T, P>())) return false;
   if (!c.is_matrix && P::S == 1) return false;  // see nearest_given.h
   if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
-  const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // eight points are read from the grid at a time
-  return !c.where_is_double && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= 8;
+  const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // vectors of points are read from the grid
+  const bool same = c.where_is_double == (sizeof(typename P::A) == sizeof(double));
+  return same && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= VecOf<typename P::A>::lanes;
 }
 
 // Calls f with the number of channels, few of them, as a constant.

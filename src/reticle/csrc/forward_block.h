@@ -11,24 +11,25 @@ namespace {
 // For direct.h: the sums of K planes.
 template <int K, class T, class P>
 struct Sums {
+  using A = typename P::A;
   Direct* done;
 
   RETICLE_INLINE void row(int row, const Direct& answer) { done[row] = answer; }
-  RETICLE_INLINE void eight(const Planes<T, T>& planes, const Eight<2>& e, int p, int count, Seen& seen) {
+  RETICLE_INLINE void found(const Planes<T, T>& planes, const FoundPoints<A, 2>& e, int p, int count, Seen<A>& seen) {
 #pragma GCC unroll 4
     for (int k = 0; k < K; k++) {
-      F8 l, m, left, right;
+      Vec<A> l, m, left, right;
       load_pairs(planes.from + k * planes.next, e.offset, l, m);
       left = l * e.y.weight[0], right = m * e.y.weight[0];
       load_pairs(planes.from + k * planes.next + planes.down, e.offset, l, m);
       left += l * e.y.weight[1], right += m * e.y.weight[1];
-      const F8 answer = left * e.x.weight[0] + right * e.x.weight[1];
+      const Vec<A> answer = left * e.x.weight[0] + right * e.x.weight[1];
       seen.check += answer * 0;
       store_some(answer, planes.to + k * planes.next_to + p, count);
     }
   }
   // Nearest: pixels as they are, and nothing of those outside.
-  RETICLE_INLINE void eight(const Planes<T, T>& planes, const Eight<1>& e, int p, int count, Seen&) {
+  RETICLE_INLINE void found(const Planes<T, T>& planes, const FoundPoints<A, 1>& e, int p, int count, Seen<A>&) {
     copy_pixels(planes, p, count, e.offset, e.there);
   }
 };
@@ -67,9 +68,9 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
   if constexpr (has_direct<T, P>()) {
     if (!is_direct<T>(plan, m, number)) return false;
     if (plan.c.is_matrix) {
-      if constexpr (by_matrix_too<T, P>()) sum_rows_of<RowsByMatrix, T>(plan, m, b, start, done);
+      if constexpr (by_matrix_too<T, P>()) sum_rows_of<RowsByMatrix<typename P::A>, T>(plan, m, b, start, done);
     } else if constexpr (P::S == 2) {
-      sum_rows_of<RowsOfGrid, T>(plan, m, b, start, done);
+      sum_rows_of<RowsOfGrid<typename P::A>, T>(plan, m, b, start, done);
     }
     return true;
   }

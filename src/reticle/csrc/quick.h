@@ -8,8 +8,9 @@ namespace reticle {
 namespace {
 
 // Where the points are, along one axis: by a matrix as in walk(), by normalised coordinates as in from_norms().
-template <class A>
+template <class A_>
 struct Walk {
+  using A = A_;
   using V = Vec<A>;
   A from, by;
   Number<V> first;
@@ -18,8 +19,9 @@ struct Walk {
 };
 
 // `paired`: x and y of a point side by side, as grids come; else each axis by itself.
-template <class A, bool paired>
+template <class A_, bool paired>
 struct FromNorm {
+  using A = A_;
   using V = Vec<A>;
   const A* norm;
   NormLine<A> line;

@@ -86,16 +86,15 @@ template <int R, class P>
 RETICLE_INLINE void add_pairs(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
                               typename P::A* sums, int64_t aside) {
   using A = typename P::A;
-  using Eight = decltype(side_by_side(Four<A>{}, Four<A>{}));
   for (int q = 0; q < count; q++) {
     const int p = points ? points[q] : q;
     const int64_t at = r.offset[p];
     A* to = sums + at + (at >> 2 & 1) * aside;
     const Four<A> g = read<Four<A>>(gradient + 4 * p), left = g * r.column_weight[0][p], right = g * r.column_weight[P::S - 1][p];
-    const Eight both = side_by_side(left, right);
+    const TwoFours<A> both = side_by_side(left, right);
 #pragma GCC unroll 4
     for (int row = 0; row < R; row++) {
-      const Eight sum = read<Eight>(to + rows.offset[row]) + both * r.row_weight[row][p];
+      const TwoFours<A> sum = read<TwoFours<A>>(to + rows.offset[row]) + both * r.row_weight[row][p];
       std::memcpy(to + rows.offset[row], &sum, sizeof sum);
     }
   }
@@ -106,7 +105,6 @@ template <int R, class P>
 RETICLE_INLINE void add_twos(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
                              typename P::A* sums, int64_t aside) {
   using A = typename P::A;
-  using Two = typename std::conditional<sizeof(A) == sizeof(float), F2, D2>::type;
   alignas(64) A value[R][2 * SEGMENT];
   for (int p = 0; p < r.count; p += VecOf<A>::lanes) {
     const Vec<A> g = load(gradient + p), left = g * load(r.column_weight[0] + p), right = g * load(r.column_weight[P::S - 1] + p);
@@ -121,7 +119,7 @@ RETICLE_INLINE void add_twos(const Rows& rows, const Reading<P>& r, const int* p
     A* to = sums + at + (at & 1) * aside;
 #pragma GCC unroll 4
     for (int row = 0; row < R; row++) {
-      const Two sum = read<Two>(to + rows.offset[row]) + read<Two>(value[row] + 2 * p);
+      const Two<A> sum = read<Two<A>>(to + rows.offset[row]) + read<Two<A>>(value[row] + 2 * p);
       std::memcpy(to + rows.offset[row], &sum, sizeof sum);
     }
   }

@@ -9,67 +9,71 @@ namespace {
 // K planes; a buffer of K = 1 holds one number of a pixel, of more it holds four. Points are added once, though some are found twice.
 template <int K, class T>
 struct AddsOfRows {
-  float* sums;
+  using A = Wide<T>;
+  using V = Vec<A>;
+  static constexpr int lanes = VecOf<A>::lanes;
+
+  A* sums;
   int64_t down, aside;
   int next = 0;  // point of the row
 
   RETICLE_INLINE void row(int, const Direct&) { next = 0; }
   // Nearest: nothing of what is outside.
-  RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<1>& e, int p, int count, Seen&) {
+  RETICLE_INLINE void found(const Planes<T, const T>& planes, const FoundPoints<A, 1>& e, int p, int count, Seen<A>&) {
     add_nearest(planes, p, count, e.offset, e.there);
   }
-  RETICLE_INLINE void points(const Planes<T, const T>& planes, int p, const int32_t* offset, I8 there) {
-    add_nearest(planes, p, 8, offset, there);
+  RETICLE_INLINE void points(const Planes<T, const T>& planes, int p, const int32_t* offset, Whole<V> there) {
+    add_nearest(planes, p, lanes, offset, there);
   }
-  RETICLE_INLINE void add_nearest(const Planes<T, const T>& planes, int p, int count, const int32_t* offset, I8 there) {
+  RETICLE_INLINE void add_nearest(const Planes<T, const T>& planes, int p, int count, const int32_t* offset, Whole<V> there) {
     const int first = next - p;
     next = p + count;
     const auto gradient = [&](int k) {
-      const F8 g = load_some(planes.to + k * planes.next_to + p, count);
-      return there ? g : F8{};
+      const V g = load_some(planes.to + k * planes.next_to + p, count);
+      return there ? g : V{};
     };
     if constexpr (K == 1) {
-      alignas(32) float value[8];
+      alignas(32) A value[lanes];
       store(gradient(0), value);
       for (int q = first; q < count; q++) sums[offset[q]] += value[q];
     } else {
-      F8 r[8] = {};
+      V r[lanes] = {};
       for (int k = 0; k < K; k++) r[k] = gradient(k);
       transpose(r);
       for (int q = first; q < count; q++) {
-        float* to = sums + 4 * int64_t(offset[q]);
-        put(read<F4>(to) + read<F4>(&r[q]), to);
+        A* to = sums + 4 * int64_t(offset[q]);
+        put(read<Four<A>>(to) + read<Four<A>>(&r[q]), to);
       }
     }
   }
-  RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<2>& e, int p, int count, Seen&) {
+  RETICLE_INLINE void found(const Planes<T, const T>& planes, const FoundPoints<A, 2>& e, int p, int count, Seen<A>&) {
     const int first = next - p;
     next = p + count;
     if constexpr (K == 1) {
-      const F8 g = load_some(planes.to + p, count), left = g * e.x.weight[0], right = g * e.x.weight[1];
-      alignas(32) float value[2][16];
+      const V g = load_some(planes.to + p, count), left = g * e.x.weight[0], right = g * e.x.weight[1];
+      alignas(32) A value[2][2 * lanes];
       for (int r = 0; r < 2; r++) store_in_turn(left * e.y.weight[r], right * e.y.weight[r], value[r]);
       for (int q = first; q < count; q++) {
-        float* to = sums + e.offset[q] + (e.offset[q] & 1) * aside;
+        A* to = sums + e.offset[q] + (e.offset[q] & 1) * aside;
         for (int r = 0; r < 2; r++, to += down) {
-          const F2 sum = read<F2>(to) + read<F2>(value[r] + 2 * q);
+          const Two<A> sum = read<Two<A>>(to) + read<Two<A>>(value[r] + 2 * q);
           std::memcpy(to, &sum, sizeof sum);
         }
       }
     } else {
-      F4 g[8];
-      for (int half = 0; half < 8; half += 4) {
+      Four<A> g[lanes];
+      for (int half = 0; half < lanes; half += 4) {
         for (int k = 0; k < 4; k++)
-          g[half + k] = k < K && half < count ? load_four(planes.to + k * planes.next_to + p + half, count - half) : F4{};
+          g[half + k] = k < K && half < count ? load_four(planes.to + k * planes.next_to + p + half, count - half) : Four<A>{};
         transpose(g + half);
       }
-      alignas(32) float weight[4][8];
+      alignas(32) A weight[4][lanes];
       for (int r = 0; r < 2; r++) store(e.x.weight[r], weight[r]), store(e.y.weight[r], weight[2 + r]);
       for (int q = first; q < count; q++) {
-        float* to = sums + 4 * int64_t(e.offset[q]) + (e.offset[q] & 1) * aside;
-        const F8 both = side_by_side(g[q] * weight[0][q], g[q] * weight[1][q]);
+        A* to = sums + 4 * int64_t(e.offset[q]) + (e.offset[q] & 1) * aside;
+        const TwoFours<A> both = side_by_side(g[q] * weight[0][q], g[q] * weight[1][q]);
         for (int r = 0; r < 2; r++, to += down) {
-          const F8 sum = read<F8>(to) + both * weight[2 + r][q];
+          const TwoFours<A> sum = read<TwoFours<A>>(to) + both * weight[2 + r][q];
           std::memcpy(to, &sum, sizeof sum);
         }
       }
@@ -86,14 +90,14 @@ Planes<T, const T> planes_to_add(const P& plan, const Tiling<P>& tiling, int64_t
 }
 
 template <int K, class Where, class T, class P>
-RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, const Start& s, float* sums) {
+RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, const Start& s, Wide<T>* sums) {
   AddsOfRows<K, T> act = {sums, tiling.stride[3], tiling.aside()};
   walk_rows<Where>(plan, m, b, s, planes_to_add<T>(plan, tiling, b), act);
 }
 
 // Nearest pixels, by a grid.
 template <int K, class T, class P>
-RETICLE_APART void add_nearest_rows(const P& plan, const Tiling<P>& tiling, int64_t b, const Start& s, float* sums) {
+RETICLE_APART void add_nearest_rows(const P& plan, const Tiling<P>& tiling, int64_t b, const Start& s, Wide<T>* sums) {
   AddsOfRows<K, T> act = {sums, tiling.stride[3], tiling.aside()};
   const Planes<T, const T> planes = planes_to_add<T>(plan, tiling, b);
   repeats(plan.c.padding) ? walk_nearest<true>(plan, b, s, planes, act) : walk_nearest<false>(plan, b, s, planes, act);
@@ -118,21 +122,23 @@ template <class T, class P>
 bool is_finite(const P& plan, int64_t b, const Start& s) {
   const int64_t* out = plan.c.output.stride;
   const T* g = (const T*)plan.c.output.data + b * out[0] + s.i * out[3] + s.j;
-  F8 check = {};
+  constexpr int lanes = VecOf<Wide<T>>::lanes;
+  Vec<Wide<T>> check = {};
   for (int64_t row = 0; row < std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - s.i); row++)
     for (int64_t k = 0; k < plan.c.channels; k++)
-      for (int p = 0; p < s.count; p += 8) check += load_some(g + k * out[1] + row * out[3] + p, s.count - p) * 0;
+      for (int p = 0; p < s.count; p += lanes) check += load_some(g + k * out[1] + row * out[3] + p, s.count - p) * 0;
   return is_zero(check);
 }
 
 // Whether the points of a block are numbers; for which is_direct().
 template <class P>
 bool is_somewhere(const P& plan, int64_t b, const Start& s) {
+  using A = typename P::A;
   const int64_t* where = plan.c.where_stride;
-  F8 check = {};
+  Vec<A> check = {};
   for (int64_t row = 0; row < std::min<int64_t>(BLOCK_ROWS, plan.c.out[1] - s.i); row++) {
-    const float* points = (const float*)plan.c.where + b * where[0] + (s.i + row) * where[2] + s.j * 2;
-    for (int p = 0; p < 2 * s.count; p += 8) check += load_some(points + p, 2 * s.count - p) * 0;
+    const A* points = (const A*)plan.c.where + b * where[0] + (s.i + row) * where[2] + s.j * 2;
+    for (int p = 0; p < 2 * s.count; p += VecOf<A>::lanes) check += load_some(points + p, 2 * s.count - p) * 0;
   }
   return is_zero(check);
 }
@@ -157,11 +163,11 @@ bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, con
     touch(plan, tiling, plan.c.is_matrix ? box_of(plan, m, start) : everywhere(plan), tile);
     if (plan.c.is_matrix) {
       if constexpr (by_matrix_too<T, P>())
-        with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix, T>(plan, tiling, m, b, start, tile.sums); });
+        with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, tiling, m, b, start, tile.sums); });
     } else if constexpr (P::S == 1) {
       with_channels<T>(plan.c.channels, [&](auto k) { add_nearest_rows<k.value, T>(plan, tiling, b, start, tile.sums); });
     } else {
-      add_rows<1, RowsOfGrid, T>(plan, tiling, m, b, start, tile.sums);
+      add_rows<1, RowsOfGrid<typename P::A>, T>(plan, tiling, m, b, start, tile.sums);
     }
     return true;
   }

@@ -230,6 +230,8 @@ RETICLE_INLINE F4 load_four(const T* p) {
 typedef float F2 __attribute__((vector_size(8)));
 typedef double D2 __attribute__((vector_size(16)));
 typedef double D8 __attribute__((vector_size(64)));
+template <class A>
+using Two = typename VectorOf<A, 2>::type;
 
 template <class V>
 RETICLE_INLINE auto sum(V v) {

@@ -9,22 +9,23 @@ namespace {
 // finish(number of the row, what became of it) gets them row by row.
 template <int K, class T, class P, class Finish>
 struct SlopesOfRows {
-  Slopes<float>& slopes;
+  using A = typename P::A;
+  Slopes<A>& slopes;
   Finish finish;
 
   RETICLE_INLINE void row(int row, const Direct& answer) { finish(row, answer); }
-  RETICLE_INLINE void eight(const Planes<T, const T>& planes, const Eight<2>& e, int p, int count, Seen&) {
-    F8 left[2] = {}, right[2] = {};
+  RETICLE_INLINE void found(const Planes<T, const T>& planes, const FoundPoints<A, 2>& e, int p, int count, Seen<A>&) {
+    Vec<A> left[2] = {}, right[2] = {};
 #pragma GCC unroll 4
     for (int k = 0; k < K; k++) {
-      const F8 gradient = load_some(planes.to + k * planes.next_to + p, count);
+      const Vec<A> gradient = load_some(planes.to + k * planes.next_to + p, count);
       for (int r = 0; r < 2; r++) {
-        F8 l, m;
+        Vec<A> l, m;
         load_pairs(planes.from + k * planes.next + r * planes.down, e.offset, l, m);
         left[r] += l * gradient, right[r] += m * gradient;
       }
     }
-    F8 along_x = {}, along_y = {};
+    Vec<A> along_x = {}, along_y = {};
     for (int r = 0; r < 2; r++) {
       along_x += (left[r] * e.x.slope[0] + right[r] * e.x.slope[1]) * e.y.weight[r];
       along_y += (left[r] * e.x.weight[0] + right[r] * e.x.weight[1]) * e.y.slope[r];
@@ -35,17 +36,17 @@ struct SlopesOfRows {
 };
 
 template <int K, class Where, class T, class P, class Finish>
-RETICLE_APART void slopes_of_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Slopes<float>& slopes, Finish finish) {
+RETICLE_APART void slopes_of_rows(const P& plan, const Matrix& m, int64_t b, const Start& s, Slopes<typename P::A>& slopes, Finish finish) {
   SlopesOfRows<K, T, P, Finish> act = {slopes, finish};
   walk_rows<Where>(plan, m, b, s, planes_of<const T, T>(plan, b), act);
 }
 
 // Slopes of a row of a block that could not be done in one go.
 template <class T, class P>
-void slopes_of_row(const P& plan, const Rows& rows, const Matrix& m, int64_t b, Segment<P>& s, Reading<P>& reading, Slopes<float>& slopes) {
+void slopes_of_row(const P& plan, const Rows& rows, const Matrix& m, int64_t b, Segment<P>& s, Reading<P>& reading, Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
   const int64_t* out = c.output.stride;
-  PairDots<2, float> dots;
+  PairDots<2, typename P::A> dots;
   read_segment(plan, m, b, c.input.stride, {true, false}, s, reading);
   dot_any(plan, rows, reading, (const T*)c.input.data + b * c.input.stride[0], (const T*)c.output.data + b * out[0] + s.i * out[3] + s.j,
           dots);
@@ -58,7 +59,7 @@ void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b
                      Take take) {
   const Call& c = plan.c;
   const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
-  Slopes<float> slopes;
+  Slopes<typename P::A> slopes;
   at_row(plan, number, 0, s);
   const Start first = {s.i, s.j, s.count};
   auto finish = [&](int row, const Direct& answer) {
@@ -70,9 +71,9 @@ void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b
     finish_slopes(plan, m, b, s, u, g + s.i * c.output.stride[3] + s.j, slopes);
     take(s, slopes);
   };
-  if (!c.is_matrix) return slopes_of_rows<1, RowsOfGrid, T>(plan, m, b, first, slopes, finish);
+  if (!c.is_matrix) return slopes_of_rows<1, RowsOfGrid<typename P::A>, T>(plan, m, b, first, slopes, finish);
   if constexpr (by_matrix_too<T, P>())
-    with_channels<T>(c.channels, [&](auto k) { slopes_of_rows<k.value, RowsByMatrix, T>(plan, m, b, first, slopes, finish); });
+    with_channels<T>(c.channels, [&](auto k) { slopes_of_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, m, b, first, slopes, finish); });
 }
 
 // For a call for which is_lookup(). What is known of a grid is written where it belongs; of points that a matrix placed,

@@ -14,6 +14,9 @@ RETICLE_INLINE F8 side_by_side(F4 left, F4 right) {
 }
 RETICLE_INLINE D8 side_by_side(D4 left, D4 right) { return D8{left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3]}; }
 
+template <class A>
+using TwoFours = decltype(side_by_side(Four<A>{}, Four<A>{}));
+
 // The lanes of two vectors in turn.
 RETICLE_INLINE void store_in_turn(F8 a, F8 b, float* p) {
   store(pick<0, 8, 1, 9, 2, 10, 3, 11>(a, b), p);

@@ -103,20 +103,21 @@ struct MatrixSums {
 };
 
 // x and y of a point side by side; halves of sizes are exact, so that a product in single precision is as good as in double.
-template <class P>
-RETICLE_INLINE void write_pairs(const P& plan, const Segment<P>& s, const Slopes<float>& slopes, float* to) {
-  const float x = float(plan.in[2].half), y = float(plan.in[1].half);
-  alignas(32) float both[2 * SEGMENT];
-  for (int p = 0; p < s.count; p += 8) store_in_turn(load(slopes.axis[2] + p) * x, load(slopes.axis[1] + p) * y, both + 2 * p);
-  std::memcpy(to, both, 2 * s.count * sizeof(float));
+template <class P, class A>
+RETICLE_INLINE void write_pairs(const P& plan, const Segment<P>& s, const Slopes<A>& slopes, A* to) {
+  constexpr int lanes = VecOf<A>::lanes;
+  const A x = A(plan.in[2].half), y = A(plan.in[1].half);
+  alignas(32) A both[2 * SEGMENT];
+  for (int p = 0; p < s.count; p += lanes) store_in_turn(load(slopes.axis[2] + p) * x, load(slopes.axis[1] + p) * y, both + 2 * p);
+  std::memcpy(to, both, 2 * s.count * sizeof(A));
 }
 
 template <class P>
 void write_grid(const P& plan, int64_t b, const Segment<P>& s, const Slopes<typename P::A>& slopes) {
+  using A = typename P::A;
   const Call& c = plan.c;
   const int64_t at = (((b * c.out[0] + s.k) * c.out[1] + s.i) * c.out[2] + s.j) * c.ndim;
-  if constexpr (sizeof(typename P::A) == sizeof(float))
-    if (c.ndim == 2 && !c.where_is_double) return write_pairs(plan, s, slopes, (float*)c.grad_where + at);
+  if (c.ndim == 2 && c.where_is_double == (sizeof(A) == sizeof(double))) return write_pairs(plan, s, slopes, (A*)c.grad_where + at);
   for (int a = 3 - c.ndim; a < 3; a++) {
     const double half = plan.in[a].half;
     for (int p = 0; p < s.count; p++) {
