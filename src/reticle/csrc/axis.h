@@ -17,7 +17,7 @@ inline Outside outside_of(const Call& c) {
   return c.padding == BORDER ? NEAREST_PIXEL : NOTHING;
 }
 
-// Weights phi and slopes phi' of the taps, `f` = the point's distance from the tap at or left of it, in [0, 1].
+// Weights phi and slopes phi' of the taps, `f` = the point's distance from the tap at or left of it, in [0, 1]. Of four taps A may be a vector.
 template <Mode mode, class A>
 RETICLE_INLINE void kernel(A f, A* weight, A* slope) {
   if constexpr (mode == NEAREST) {
@@ -26,17 +26,20 @@ RETICLE_INLINE void kernel(A f, A* weight, A* slope) {
     weight[0] = 1 - f, weight[1] = f;
     slope[0] = -1, slope[1] = 1;
   } else if constexpr (mode == BICUBIC) {  // Keys 1981 with a = -0.75
-    A g = 1 - f, d = 1 + f, e = 2 - f;
-    weight[0] = ((A(-0.75) * d + A(3.75)) * d - 6) * d + 3, weight[1] = (A(1.25) * f - A(2.25)) * f * f + 1;
-    weight[2] = (A(1.25) * g - A(2.25)) * g * g + 1, weight[3] = ((A(-0.75) * e + A(3.75)) * e - 6) * e + 3;
-    slope[0] = (A(-2.25) * d + A(7.5)) * d - 6, slope[1] = (A(3.75) * f - A(4.5)) * f;
-    slope[2] = -(A(3.75) * g - A(4.5)) * g, slope[3] = -((A(-2.25) * e + A(7.5)) * e - 6);
+    using N = ScalarOf<A>;
+    const A g = 1 - f, d = 1 + f, e = 2 - f;
+    weight[0] = ((N(-0.75) * d + N(3.75)) * d - 6) * d + 3, weight[1] = (N(1.25) * f - N(2.25)) * f * f + 1;
+    weight[2] = (N(1.25) * g - N(2.25)) * g * g + 1, weight[3] = ((N(-0.75) * e + N(3.75)) * e - 6) * e + 3;
+    slope[0] = (N(-2.25) * d + N(7.5)) * d - 6, slope[1] = (N(3.75) * f - N(4.5)) * f;
+    slope[2] = -(N(3.75) * g - N(4.5)) * g, slope[3] = -((N(-2.25) * e + N(7.5)) * e - 6);
   } else {
-    A g = 1 - f, sixth = A(1) / 6;
+    using N = ScalarOf<A>;
+    const A g = 1 - f;
+    const N sixth = N(1) / 6;
     weight[0] = g * g * g * sixth, weight[1] = (4 + f * f * (3 * f - 6)) * sixth;
     weight[2] = (4 + g * g * (3 * g - 6)) * sixth, weight[3] = f * f * f * sixth;
-    slope[0] = g * g * A(-0.5), slope[1] = f * (A(1.5) * f - 2);
-    slope[2] = -g * (A(1.5) * g - 2), slope[3] = f * f * A(0.5);
+    slope[0] = g * g * N(-0.5), slope[1] = f * (N(1.5) * f - 2);
+    slope[2] = -g * (N(1.5) * g - 2), slope[3] = f * f * N(0.5);
   }
 }
 

@@ -91,10 +91,14 @@ RETICLE_INLINE void present(const P& plan, const Segment<P>& s, int axis, int p,
 // How the fill's part in the points of a segment, whose gradient is `g`, changes with their coordinates: it gains what their windows lose.
 // Those are the windows that the other slopes are of: at the centre of the last pixel it is for them to say on which side a point lies.
 template <class T, class P>
-RETICLE_APART void add_slopes_of_fill(const P& plan, const double* fill, Segment<P>& s, const T* g, Slopes<typename P::A>& slopes) {
+RETICLE_APART void add_slopes_of_fill(const P& plan, const Matrix& m, int64_t b, const double* fill, Segment<P>& s, const T* g,
+                                      Slopes<typename P::A>& slopes) {
   using A = typename P::A;
   const Call& c = plan.c;
-  if (P::S == 4) make_windows(plan, {true, true}, s);
+  if (P::S == 4) {
+    if (!s.placed) find_places(plan, m, b, s);
+    make_windows(plan, {true, true}, s);
+  }
   for (int p = 0; p < s.count; p++) {
     A weight[3], slope[3], change[3], any = 0;
     for (int a = 3 - c.ndim; a < 3; a++) present(plan, s, a, p, weight[a], slope[a]);

@@ -53,18 +53,20 @@ RETICLE_INLINE void pairs(const P& plan, const Rows& rows, const Reading<P>& s, 
   }
 }
 
-// Four pixels in a row: each point is a vector; four of them are turned over for the last sum.
+// Four pixels in a row.
 template <class T, class P>
-RETICLE_INLINE void fours(const Rows& rows, const Reading<P>& s, int p, const T* u, T* v, Four<typename P::A>& check) {
-  using A = typename P::A;
-  Four<A> sums[4] = {};
-  for (int r = 0; r < rows.count; r++)
-    for (int q = 0; q < 4; q++) sums[q] += load_four(u + rows.offset[r] + s.offset[p + q]) * s.row_weight[r][p + q];
-  transpose(sums);
-  Four<A> answer = {};
-  for (int t = 0; t < 4; t++) answer += sums[t] * load_four(s.column_weight[t] + p);
+RETICLE_INLINE void fours(const Rows& rows, const Reading<P>& s, int p, const T* u, T* v, Vec<typename P::A>& check) {
+  using V = Vec<typename P::A>;
+  V answer = {};
+  for (int r = 0; r < rows.count; r++) {
+    V pixel[4], sum = {};
+    load_fours(u + rows.offset[r], s.offset + p, pixel);
+#pragma GCC unroll 4
+    for (int t = 0; t < 4; t++) sum += pixel[t] * load(s.column_weight[t] + p);
+    answer += sum * load(s.row_weight[r] + p);
+  }
   check += answer * 0;
-  store_four(answer, v + p, s.count - p);
+  store_some(answer, v + p, s.count - p);
 }
 
 template <class T, class P>
@@ -80,21 +82,19 @@ RETICLE_INLINE void singles(const Reading<P>& s, const T* u, T* v) {
 template <int K, class T, class P>
 RETICLE_INLINE bool along_points(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v) {
   using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  Vec<A> check = {};
   if constexpr (P::S == 2) {
-    constexpr int lanes = VecOf<A>::lanes;
-    Vec<A> check = {};
     int p = 0;
     for (; p + lanes <= s.count; p += lanes) pairs<K>(plan, rows, s, p, lanes, u, v, check);
     if (p < s.count) pairs<K>(plan, rows, s, p, s.count - p, u, v, check);
-    return is_zero(check);
   } else {
-    Four<A> check = {};
     for (int k = 0; k < K; k++, u += plan.c.input.stride[1], v += plan.c.output.stride[1]) {
       if constexpr (P::S == 1) singles(s, u, v);
-      for (int p = 0; p < s.count && P::S == 4; p += 4) fours(rows, s, p, u, v, check);
+      for (int p = 0; p < s.count && P::S == 4; p += lanes) fours(rows, s, p, u, v, check);
     }
-    return is_zero(check);
   }
+  return is_zero(check);
 }
 
 // The rows of a block, found.

@@ -194,7 +194,7 @@ RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<
     return gather_along_channels<0>(plan, rows, s, reading, u, g, next, slopes);
   }
   if constexpr (P::S == 4) {
-    const bool whole = in[4] == 1 && plan.width[2] == 4;
+    const bool whole = in[4] == 1 && out[4] == 1 && plan.width[2] == 4;
     if (whole && rows.count == 4 && plan.c.ndim == 2) return gather_fours<4>(plan, rows, s, reading, u, g, slopes);
     if (whole && rows.count == 16) return gather_fours<16>(plan, rows, s, reading, u, g, slopes);
   }
@@ -249,7 +249,7 @@ void gather_block(const P& plan, const Rows& rows, const Matrix& m, int64_t b, i
       gather_points(plan, rows, s, reading, u, g + start, next_sample(plan, b, number, row, u), slopes);
     }
     finish_slopes(plan, m, b, s, u, g + start, slopes);
-    if (fill && s.edge) add_slopes_of_fill(plan, fill, s, g + start, slopes);
+    if (fill && s.edge) add_slopes_of_fill(plan, m, b, fill, s, g + start, slopes);
     take(s, slopes);
   }
 }

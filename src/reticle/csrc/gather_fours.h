@@ -12,41 +12,39 @@ RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int a
   return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
 }
 
-// Four pixels in a row, R rows of them. Of four points the sums over rows are turned over for those along a row.
+// Slope along another axis than x of the weight of a row of pixels, of a vector of points.
+template <int R, class P>
+RETICLE_INLINE Vec<typename P::A> row_slopes(const Segment<P>& s, int axis, int r, int p) {
+  const int z = r / P::S, y = r % P::S;
+  if (R == P::S) return load(s.window[1].slope[y] + p);
+  const auto &along_z = axis == 0 ? s.window[0].slope : s.window[0].weight, &along_y = axis == 1 ? s.window[1].slope : s.window[1].weight;
+  return load(along_z[z] + p) * load(along_y[y] + p);
+}
+
+// Four pixels in a row, R rows of them.
 template <int R, class T, class P>
 RETICLE_APART void gather_fours(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
                                 Slopes<typename P::A>& slopes) {
-  using A = typename P::A;
-  constexpr int D = R == 4 ? 2 : 3, S = P::S;
-  const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
-  const bool one = plan.c.channels == 1;
-  for (int p = 0; p < s.count; p += 4) {
-    Four<A> sums[3][4] = {}, gradients = {};  // along z, y, x of four points, pixel by pixel of a row
-    for (int q = 0; q < 4 && p + q < s.count; q++) gradients[q] = widen(g[(p + q) * out[4]]);
-#pragma GCC unroll 4
-    for (int q = 0; q < 4; q++) {  // more of them than there are read, too: their windows are inside, and what comes of it is not used
-      const T* first = u + reading.offset[p + q];
-      Four<A> totals[R] = {};
-#pragma GCC unroll 4
-      for (int r = 0; r < R && one; r++) totals[r] = load_four(first + rows.offset[r]);
-      for (int64_t k = 0; k < plan.c.channels && p + q < s.count && !one; k++, first += in[1]) {
-        const A gradient = widen(g[k * out[1] + (p + q) * out[4]]);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) totals[r] += load_four(first + rows.offset[r]) * gradient;
-      }
+  using V = Vec<typename P::A>;
+  constexpr int first = R == P::S ? 1 : 0;  // of the axes
+  const int64_t next = plan.c.input.stride[1], next_out = plan.c.output.stride[1];
+  for (int p = 0; p < s.count; p += VecOf<typename P::A>::lanes) {
+    V totals[3] = {};
+    for (int64_t k = 0; k < plan.c.channels; k++) {
+      const V gradient = load_some(g + k * next_out + p, s.count - p);
 #pragma GCC unroll 4
       for (int r = 0; r < R; r++) {
-        for (int a = 3 - D; a < 2; a++) sums[a][q] += totals[r] * row_slope(plan, s, a, r / S, r % S, p + q);
-        sums[2][q] += totals[r] * reading.row_weight[r][p + q];
+        V pixel[4], weighted = {}, sloped = {};
+        load_fours(u + k * next + rows.offset[r], reading.offset + p, pixel);
+#pragma GCC unroll 4
+        for (int t = 0; t < 4; t++)
+          weighted += pixel[t] * load(reading.column_weight[t] + p), sloped += pixel[t] * load(s.window[2].slope[t] + p);
+        weighted *= gradient, sloped *= gradient;
+        for (int a = first; a < 2; a++) totals[a] += weighted * row_slopes<R>(s, a, r, p);
+        totals[2] += sloped * load(reading.row_weight[r] + p);
       }
     }
-    for (int a = 3 - D; a < 3; a++) {
-      const auto& along = a == 2 ? s.window[2].slope : s.window[2].weight;
-      transpose(sums[a]);
-      Four<A> total = {};
-      for (int t = 0; t < 4; t++) total += sums[a][t] * load_four(along[t] + p);
-      store_four(one ? total * gradients : total, slopes.axis[a] + p);
-    }
+    for (int a = first; a < 3; a++) store(totals[a], slopes.axis[a] + p);
   }
 }
 

@@ -1,8 +1,8 @@
-// The common case of segment.h in one go: bilinear and nearest readings whose pixels are neighbours. Places and
+// The common case of segment.h in one go: readings whose pixels are neighbours, of images and volumes; cubic ones of images. Places and
 // windows stay in registers; what lies inside the image takes no more than its fractions.
 #pragma once
+#include "cubics.h"
 #include "segment.h"
-#include "tents.h"
 
 namespace reticle {
 namespace {
@@ -34,10 +34,14 @@ struct FromNorm {
   RETICLE_INLINE Cells<V> at(int axis, int p, V& check) const { return line.cells(read(axis, p), check); }
 };
 
-template <int S, class V, class A>
+// Of D dimensions. The weights of an image's axes are in the reading as they are; of two pixels each the fill wants them here, too.
+template <int D, int S, class V, class A>
 RETICLE_INLINE void put_tents(const Tents<S, V>& t, int p, Wanted wanted, Window<A>& w) {
   put(__builtin_convertvector(t.first, Cell<A>), w.first + p);
-  for (int k = 0; k < S && wanted.slopes; k++) store(t.slope[k], w.slope[k] + p), store(t.weight[k], w.weight[k] + p);
+  for (int k = 0; k < S && wanted.slopes; k++) {
+    store(t.slope[k], w.slope[k] + p);
+    if (D == 3 || S == 2) store(t.weight[k], w.weight[k] + p);
+  }
 }
 
 RETICLE_INLINE void put_offsets(I8 offset, int64_t* to) { widen_to(offset, to); }
@@ -57,10 +61,26 @@ struct Caution {
   }
 };
 
+template <class P, class V>
+RETICLE_INLINE Tents<P::S, V> window_inside(const P& plan, const Cells<V>& at, bool slopes) {
+  if constexpr (P::S == 4)
+    return cubics_inside(plan.c.mode, at, slopes);
+  else
+    return tents_inside<P::S>(at);
+}
+template <class P, class V>
+RETICLE_INLINE Tents<P::S, V> window_at_edges(const P& plan, const Cells<V>& at, int axis, Outside outside, bool slopes) {
+  const auto last = Number<V>(plan.in[axis].size - P::S);
+  if constexpr (P::S == 4)
+    return cubics_at_edges(plan.c.mode, at, last, outside, slopes);
+  else
+    return tents_at_edges<P::S>(at, last, outside, slopes);
+}
+
 // D dimensions; `from` says where the points of an axis are. False: one of them is nowhere.
 template <int D, class From, class P>
 RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
-  constexpr int S = P::S;
+  constexpr int S = P::S, back = (S - 1) / 2;
   using A = typename P::A;
   using V = Vec<A>;
   const Outside outside = outside_of(plan.c);
@@ -72,13 +92,13 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
     Whole<V> out = {};
     for (int a = 3 - D; a < 3; a++) {
       cells[a] = from[a].at(a, p, check);
-      out |= (Whole<V>)(cells[a].cell < 0) | (Whole<V>)(cells[a].cell > Number<V>(plan.in[a].size - S));
+      out |= (Whole<V>)(cells[a].cell < back) | (Whole<V>)(cells[a].cell > Number<V>(plan.in[a].size - S + back));
     }
     Tents<S, V> t[3];
     if (!caution.is_due(any(out))) {
-      for (int a = 3 - D; a < 3; a++) t[a] = tents_inside<S>(cells[a]);
+      for (int a = 3 - D; a < 3; a++) t[a] = window_inside(plan, cells[a], wanted.slopes);
     } else {
-      for (int a = 3 - D; a < 3; a++) t[a] = tents_at_edges<S>(cells[a], Number<V>(plan.in[a].size - S), outside, wanted.slopes);
+      for (int a = 3 - D; a < 3; a++) t[a] = window_at_edges(plan, cells[a], a, outside, wanted.slopes);
       edge |= out;
     }
     auto offset = t[2].first * Number<V>(stride[4]);
@@ -87,10 +107,17 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
     for (int k = 0; k < S; k++) store(t[2].weight[k], r.column_weight[k] + p);
     for (int k = 0; k < (D == 2 ? S : S * S); k++)
       store(D == 2 ? t[1].weight[k] : t[0].weight[k / S] * t[1].weight[k % S], r.row_weight[k] + p);
-    for (int a = 3 - D; a < 3; a++) put_tents(t[a], p, wanted, s.window[a]);
+    for (int a = 3 - D; a < 3; a++) put_tents<D>(t[a], p, wanted, s.window[a]);
   }
   r.count = s.count, r.edge = s.edge = any(edge), r.any_hard = s.any_hard = false;
   return is_zero(check);
+}
+
+template <class From, class P>
+RETICLE_INLINE bool read_all_of(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
+  if constexpr (P::S < 4)
+    if (plan.c.ndim == 3) return read_all<3>(plan, from, stride, wanted, s, r);
+  return read_all<2>(plan, from, stride, wanted, s, r);
 }
 
 // Whether offsets may be 32-bit integers.
@@ -144,21 +171,17 @@ bool read_given(const P& plan, int64_t b, const int64_t* stride, Wanted wanted, 
   for (int a = 3 - c.ndim; a < 3; a++) std::fill(norms.axis[a] + s.count, norms.axis[a] + s.padded(), norms.axis[a][s.count - 1]);
   FromNorm<A, false> from[3];
   by_norms(plan, norms.axis[0], SEGMENT, from);
-  return c.ndim == 2 ? read_all<2>(plan, from, stride, wanted, s, r) : read_all<3>(plan, from, stride, wanted, s, r);
+  return read_all_of(plan, from, stride, wanted, s, r);
 }
 
 // False: not such a case, and what is written does not count.
 template <class P>
 bool read_quickly(const P& plan, const Matrix& m, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
-  if constexpr (P::S <= 2) {
-    using A = typename P::A;
-    if (wanted.missing || !is_common(plan, stride)) return false;
-    if (!plan.c.is_matrix) return (sizeof(A) == sizeof(double) || !plan.c.where_is_double) && read_given(plan, b, stride, wanted, s, r);
-    Walk<A> walk[3];
-    if (!by_matrix(plan, m, s, walk)) return false;
-    return plan.c.ndim == 2 ? read_all<2>(plan, walk, stride, wanted, s, r) : read_all<3>(plan, walk, stride, wanted, s, r);
-  }
-  return false;
+  using A = typename P::A;
+  if (wanted.missing || !is_common(plan, stride)) return false;
+  if (!plan.c.is_matrix) return (sizeof(A) == sizeof(double) || !plan.c.where_is_double) && read_given(plan, b, stride, wanted, s, r);
+  Walk<A> walk[3];
+  return by_matrix(plan, m, s, walk) && read_all_of(plan, walk, stride, wanted, s, r);
 }
 
 // Finds places and windows of a segment, and what it reads of a buffer with these strides.

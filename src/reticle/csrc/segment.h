@@ -29,7 +29,7 @@ struct Plan {
       out[a] = Axis(c.out[a], c.padding, c.align_corners);
       width[a] = a < 3 - c.ndim ? 1 : int(std::min<int64_t>(S, c.size[a]));
     }
-    common = S <= 2 && c.ndim > 1 && c.padding != WRAP;
+    common = (S <= 2 ? c.ndim > 1 : c.ndim == 2) && c.padding != WRAP;
     for (int a = 3 - c.ndim; a < 3; a++) common &= c.size[a] >= S;
     segments = (c.out[2] + SEGMENT - 1) / SEGMENT;
     outputs = c.batch * c.channels * c.out[0] * c.out[1] * c.out[2];

@@ -40,6 +40,21 @@ using Four = typename VecOf<A>::four;
 
 template <class V>
 using Scalar = std::decay_t<decltype(V{}[0])>;
+// Of a number, itself.
+template <class X>
+struct ScalarIn {
+  using type = Scalar<X>;
+};
+template <>
+struct ScalarIn<float> {
+  using type = float;
+};
+template <>
+struct ScalarIn<double> {
+  using type = double;
+};
+template <class X>
+using ScalarOf = typename ScalarIn<X>::type;
 template <class V>
 using Whole = decltype(V{} < V{});  // as many integers of the same size: masks, too
 

@@ -40,17 +40,33 @@ RETICLE_INLINE void transpose(D4* r) {
   r[0] = pick<0, 1, 4, 5>(a, c), r[1] = pick<0, 1, 4, 5>(b, d);
   r[2] = pick<2, 3, 6, 7>(a, c), r[3] = pick<2, 3, 6, 7>(b, d);
 }
+// The same of four rows, in each half.
+RETICLE_INLINE void transpose_halves(F8* r) {
+  const F8 a = pick<0, 8, 1, 9, 4, 12, 5, 13>(r[0], r[1]), b = pick<2, 10, 3, 11, 6, 14, 7, 15>(r[0], r[1]);
+  const F8 c = pick<0, 8, 1, 9, 4, 12, 5, 13>(r[2], r[3]), d = pick<2, 10, 3, 11, 6, 14, 7, 15>(r[2], r[3]);
+  r[0] = pick<0, 1, 8, 9, 4, 5, 12, 13>(a, c), r[1] = pick<2, 3, 10, 11, 6, 7, 14, 15>(a, c);
+  r[2] = pick<0, 1, 8, 9, 4, 5, 12, 13>(b, d), r[3] = pick<2, 3, 10, 11, 6, 7, 14, 15>(b, d);
+}
 RETICLE_INLINE void transpose(F8* r) {
-  F8 a[8], b[8];
-  for (int k = 0; k < 8; k += 2)
-    a[k] = pick<0, 8, 1, 9, 4, 12, 5, 13>(r[k], r[k + 1]), a[k + 1] = pick<2, 10, 3, 11, 6, 14, 7, 15>(r[k], r[k + 1]);
-  for (int k = 0; k < 8; k += 4)
-    for (int t = 0; t < 2; t++) {
-      b[k + 2 * t] = pick<0, 1, 8, 9, 4, 5, 12, 13>(a[k + t], a[k + t + 2]);
-      b[k + 2 * t + 1] = pick<2, 3, 10, 11, 6, 7, 14, 15>(a[k + t], a[k + t + 2]);
-    }
-  for (int k = 0; k < 4; k++)
-    r[k] = pick<0, 1, 2, 3, 8, 9, 10, 11>(b[k], b[k + 4]), r[k + 4] = pick<4, 5, 6, 7, 12, 13, 14, 15>(b[k], b[k + 4]);
+  transpose_halves(r), transpose_halves(r + 4);
+  for (int k = 0; k < 4; k++) {
+    const F8 low = pick<0, 1, 2, 3, 8, 9, 10, 11>(r[k], r[k + 4]), high = pick<4, 5, 6, 7, 12, 13, 14, 15>(r[k], r[k + 4]);
+    r[k] = low, r[k + 4] = high;
+  }
+}
+
+// Of a vector of points the four numbers in a row from p[o] on: the first ones, the second ones, and so on.
+template <class T, class O>
+RETICLE_INLINE void load_fours(const T* p, const O* o, F8* r) {
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; q++) r[q] = side_by_side(load_four(p + o[q]), load_four(p + o[q + 4]));
+  transpose_halves(r);
+}
+template <class O>
+RETICLE_INLINE void load_fours(const double* p, const O* o, D4* r) {
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; q++) r[q] = load_four(p + o[q]);
+  transpose(r);
 }
 
 }  // namespace
