@@ -16,7 +16,9 @@ HERE = Path(__file__).parent
 
 @pytest.mark.skipif(native.WHY_NOT is not None or native.instruction_set() != "avx512", reason="no vectors of sixteen numbers here")
 @pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
-@pytest.mark.parametrize("file", ["test_native_strips.py", "test_native_lookups.py", "test_native_cubic.py", "test_native_given.py"])
+@pytest.mark.parametrize(
+    "file", ["test_native_strips.py", "test_native_lookups.py", "test_native_cubic.py", "test_native_given.py", "test_native_loads.py"]
+)
 def test_with_vectors_of_eight_numbers(file):
     assert_passes_as("avx2", HERE / file)
 

@@ -24,6 +24,23 @@ bool is_lookup(const P& plan, const Matrix& m) {
   return (!c.is_matrix || (m.tame && m.divides && !repeats(c.padding))) && c.input.stride[4] == 1 && c.output.stride[4] == 1;
 }
 
+template <class T, class P>
+constexpr bool has_loads() {
+#if defined(__AVX__)
+  return std::is_same<T, typename P::A>::value && (sizeof(T) == sizeof(double) ? P::S == 2 : P::S == 4);
+#else
+  return false;
+#endif
+}
+
+template <class P>
+bool is_load(const P& plan) {
+  const Call& c = plan.c;
+  const bool same = c.where_is_double == (sizeof(typename P::A) == sizeof(double));
+  return c.loads != nullptr && same && !c.is_matrix && c.ndim == 2 && c.channels <= 4 && is_common(plan, c.input.stride) &&
+         c.input.stride[4] == 1 && c.output.stride[4] == 1;
+}
+
 // Forward, on processors that some of this is not for.
 template <class P>
 bool is_looked_up(const P& plan, const Matrix& m) {
@@ -31,17 +48,21 @@ bool is_looked_up(const P& plan, const Matrix& m) {
 }
 
 // The points of a block, where they do not stand in memory as x and y side by side.
-struct Pairs {
-  alignas(64) float at[BLOCK_ROWS][2 * SEGMENT];
+template <class A>
+struct PairsOf {
+  alignas(64) A at[BLOCK_ROWS][2 * SEGMENT];
+};
+
+struct Pairs : PairsOf<float> {
   // Of a matrix: 1 / w, and the pixel that the points count from.
   alignas(64) double inverse[BLOCK_ROWS][SEGMENT];
   int32_t first_x, first_y;
 };
 
-template <class P>
-RETICLE_APART void collect(const P& plan, int64_t b, const Start& start, int rows, Pairs& pairs) {
+template <class A, class P>
+RETICLE_APART void collect(const P& plan, int64_t b, const Start& start, int rows, PairsOf<A>& pairs) {
   const int64_t* where = plan.c.where_stride;
-  const float* first = (const float*)plan.c.where + b * where[0] + start.i * where[2] + start.j * where[3];
+  const A* first = (const A*)plan.c.where + b * where[0] + start.i * where[2] + start.j * where[3];
   for (int row = 0; row < rows; row++, first += where[2])
     for (int p = 0; p < start.count; p++)
       for (int k = 0; k < 2; k++) pairs.at[row][2 * p + k] = first[p * where[3] + k * where[4]];
@@ -98,24 +119,30 @@ template <class T, class P>
 Lookup lookup_in_place(const P& plan, int64_t b, const Start& start) {
   const int64_t* where = plan.c.where_stride;
   Lookup s = {patch_of<T>(plan, b, start)};
-  s.points = (const float*)plan.c.where + b * where[0] + start.i * where[2] + start.j * where[3], s.down_points = where[2];
+  s.points = (const typename P::A*)plan.c.where + b * where[0] + start.i * where[2] + start.j * where[3], s.down_points = where[2];
   s.half_x = plan.in[2].half, s.middle_x = plan.in[2].middle, s.half_y = plan.in[1].half, s.middle_y = plan.in[1].middle;
+  s.mode = plan.c.mode;
   return s;
 }
 
-// The rows of any block; `pairs` may be asked to hold their points.
+// The rows of a block of any grid; `pairs` may be asked to hold their points.
 template <class T, class P>
-Lookup lookup_of(const P& plan, const Matrix& m, int64_t b, const Start& start, Pairs& pairs) {
+Lookup lookup_of_grid(const P& plan, int64_t b, const Start& start, PairsOf<typename P::A>& pairs) {
   const int64_t* where = plan.c.where_stride;
   Lookup s = lookup_in_place<T>(plan, b, start);
-  if (plan.c.is_matrix) {
-    project(plan, m, start, s.rows, pairs);
-    s.half_x = s.half_y = 1, s.middle_x = s.middle_y = 0, s.first_x = pairs.first_x, s.first_y = pairs.first_y;
-  } else if (where[4] == 1 && where[3] == 2) {
-    return s;
-  } else {
-    collect(plan, b, start, s.rows, pairs);
-  }
+  if (where[4] == 1 && where[3] == 2) return s;
+  collect(plan, b, start, s.rows, pairs);
+  s.points = pairs.at[0], s.down_points = 2 * SEGMENT;
+  return s;
+}
+
+// Of any block.
+template <class T, class P>
+Lookup lookup_of(const P& plan, const Matrix& m, int64_t b, const Start& start, Pairs& pairs) {
+  if (!plan.c.is_matrix) return lookup_of_grid<T>(plan, b, start, pairs);
+  Lookup s = lookup_in_place<T>(plan, b, start);
+  project(plan, m, start, s.rows, pairs);
+  s.half_x = s.half_y = 1, s.middle_x = s.middle_y = 0, s.first_x = pairs.first_x, s.first_y = pairs.first_y;
   s.points = pairs.at[0], s.down_points = 2 * SEGMENT;
   return s;
 }

@@ -72,8 +72,7 @@ struct Slide {
   RETICLE_INLINE void move_to_ends(V* v, Scalar<V> all) const {
     V before = {}, behind = {};
 #pragma GCC unroll 4
-    for (int t = 0; t < 4; t++)
-      before += shift > Number<V>(t) ? v[t] : V{}, behind += shift < Number<V>(t - 3) ? v[t] : V{};
+    for (int t = 0; t < 4; t++) before += shift > Number<V>(t) ? v[t] : V{}, behind += shift < Number<V>(t - 3) ? v[t] : V{};
     before = shift > 3 ? all_of<V>(all) : before, behind = shift < -3 ? all_of<V>(all) : behind;
     move(v);
     v[0] += before, v[3] += behind;
@@ -87,13 +86,28 @@ RETICLE_INLINE Tents<4, V> cubics_at_edges(Mode mode, const Cells<V>& at, Number
   Tents<4, V> t = cubics_inside(mode, at, slopes);
   const Numbers<V> first = smaller_of(larger_of(t.first, Numbers<V>{}), Numbers<V>{} + last);
   const Slide<V> slide(first - t.first);
-  const auto move = [&](V* v, Scalar<V> all) __attribute__((always_inline)) {
-    outside == NEAREST_PIXEL ? slide.move_to_ends(v, all) : slide.move(v);
-  };
+  const auto move = [&](V* v, Scalar<V> all)
+                        __attribute__((always_inline)) { outside == NEAREST_PIXEL ? slide.move_to_ends(v, all) : slide.move(v); };
   t.first = first;
   move(t.weight, 1);
   if (slopes) move(t.slope, 0);
   return t;
+}
+
+// The windows of any kernel.
+template <int S, class V>
+RETICLE_INLINE Tents<S, V> windows_inside(Mode mode, const Cells<V>& at, bool slopes) {
+  if constexpr (S == 4)
+    return cubics_inside(mode, at, slopes);
+  else
+    return tents_inside<S>(at);
+}
+template <int S, class V>
+RETICLE_INLINE Tents<S, V> windows_at_edges(Mode mode, const Cells<V>& at, Number<V> last, Outside outside, bool slopes) {
+  if constexpr (S == 4)
+    return cubics_at_edges(mode, at, last, outside, slopes);
+  else
+    return tents_at_edges<S>(at, last, outside, slopes);
 }
 
 }  // namespace

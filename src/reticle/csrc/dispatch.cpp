@@ -28,11 +28,12 @@ const Kernels& choose() {
   const bool more = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
   if (!able || held_back_to("baseline")) return baseline_kernels;
-  static Kernels kernels = {"avx2", {&avx2_float32, &avx2_float64, &avx2_float16, &avx2_bfloat16, &avx2_uint8}, &avx2_strips, nullptr};
+  static Kernels kernels = {
+      "avx2", {&avx2_float32, &avx2_float64, &avx2_float16, &avx2_bfloat16, &avx2_uint8}, &avx2_strips, nullptr, nullptr};
   if (!more || held_back_to("avx2")) return kernels;
-  // vectors of sixteen numbers pay for strips and lookups alone
+  // vectors of sixteen numbers pay for strips, and for points that are given, alone
   kernels.name = "avx512", kernels.strips = &avx512_strips;
-  kernels.lookups = quick_lookups();
+  kernels.lookups = quick_lookups(), kernels.loads = &avx512_loads;
   return kernels;
 #else
   return baseline_kernels;

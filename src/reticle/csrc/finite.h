@@ -15,6 +15,7 @@ RETICLE_INLINE void watch(V v, V& check) {
 // It is NaN if one of the numbers is not finite.
 RETICLE_INLINE bool is_zero(F8 check) { return all((I8)(check == 0)); }
 #if defined(__AVX512F__)
+RETICLE_INLINE bool is_zero(D8 check) { return _mm512_cmp_pd_mask((__m512d)check, _mm512_setzero_pd(), _CMP_NEQ_UQ) == 0; }
 RETICLE_INLINE bool is_zero(F16 check) { return _mm512_cmp_ps_mask((__m512)check, _mm512_setzero_ps(), _CMP_NEQ_UQ) == 0; }
 #endif
 template <class V>

@@ -59,6 +59,14 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
       return true;
     }
   }
+  if constexpr (has_loads<T, P>()) {
+    if (is_load(plan)) {
+      PairsOf<typename P::A> pairs;
+      const Looked looked = plan.c.loads->forward(plan.c.dtype, lookup_of_grid<T>(plan, b, start, pairs));
+      for (int row = 0; row < BLOCK_ROWS; row++) done[row] = answer_of(looked, row);
+      return true;
+    }
+  }
   if constexpr (P::S == 1) {
     if (is_nearest_given(plan, number)) {
       copy_nearest<T>(plan, b, start, done);
@@ -124,7 +132,7 @@ template <class T, class P>
 void forward_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const Rows& rows, Segment<P>& s, Block<P>& block) {
   if constexpr (has_strips<T, P>())
     if (forward_by_strips<T>(plan, m, b, number, rows, s, block)) return;
-  if constexpr (P::S == 1 || has_lookups<T, P>() || has_direct<T, P>())
+  if constexpr (P::S == 1 || has_lookups<T, P>() || has_loads<T, P>() || has_direct<T, P>())
     if (forward_directly<T>(plan, m, b, number, rows, s, block)) return;
   // what is read once need not wait: it stays in the nearest cache; but several short rows are found together
   const int few = plan.c.out[2] <= SEGMENT / 4 ? int(std::min<int64_t>(SEGMENT / plan.c.out[2], BLOCK_ROWS)) : 1;

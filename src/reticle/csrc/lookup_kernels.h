@@ -1,6 +1,6 @@
 // Points that are given one by one: sixteen at a time, each pixel looked up together with its right neighbour, in one piece.
 #pragma once
-#include "lookup_walk.h"
+#include "lookup_stores.h"
 
 namespace reticle {
 namespace {
@@ -31,15 +31,6 @@ RETICLE_INLINE void look_up(const Half* p, I16 offset, F16& left, F16& right) {
   left = (F16)_mm512_cvtph_ps(_mm512_cvtepi32_epi16(words));
   right = (F16)_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(words, 16)));
 }
-
-// --- some of sixteen numbers in a row ---
-
-RETICLE_INLINE void store_those(Reach r, F16 v, float* p) { _mm512_mask_storeu_ps(p, r.there, (__m512)v); }
-RETICLE_INLINE void store_those(Reach r, F16 v, BFloat16* p) {
-  typedef uint32_t U16 __attribute__((vector_size(64)));
-  _mm256_mask_storeu_epi16(p, r.there, _mm512_cvtepi32_epi16((__m512i)rounded<U16>(v)));
-}
-RETICLE_INLINE void store_those(Reach r, F16 v, Half* p) { _mm256_mask_storeu_epi16(p, r.there, _mm512_cvtps_ph((__m512)v, 0)); }
 
 // --- planes ---
 
@@ -108,16 +99,13 @@ RETICLE_INLINE void dot_planes(const Lookup& s, int64_t count, const T* from, co
 }
 
 // The gradients of `count` points, x and y side by side, in the units that those are in.
-RETICLE_INLINE void write_pairs(const Finder& f, const Sloped& at, const Dots& dots, int count, float* to, Seen& seen) {
+RETICLE_INLINE void write_dots(const Finder& f, const Sloped& at, const Dots& dots, int count, float* to, Seen& seen) {
   F16 x = {}, y = {};
   for (int r = 0; r < 2; r++) {
     x += (dots.left[r] * at.column_slope[0] + dots.right[r] * at.column_slope[1]) * at.row_weight[r];
     y += (dots.left[r] * at.column_weight[0] + dots.right[r] * at.column_weight[1]) * at.row_slope[r];
   }
-  seen.check += x * 0 + y * 0;
-  x *= f.x.half, y *= f.y.half;  // halves of sizes are exact
-  store_those(first_of(2 * count), pick<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(x, y), to);
-  store_those(first_of(2 * count - 16), pick<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(x, y), to + 16);
+  write_pairs<float>(x, y, f, count, to, seen);
 }
 
 template <class T>
@@ -126,7 +114,7 @@ Looked slopes_lookup(const Lookup& given, float* to, int64_t down_points) {
   const Finder finder(s);
   const T *from = (const T*)s.from, *gradient = (const T*)s.to;
   const auto write = [&](int row, int p, const Sloped& at, const Dots& dots, Seen& seen) {
-    write_pairs(finder, at, dots, std::min(s.count - p, AT_ONCE), to + row * down_points + 2 * p, seen);
+    write_dots(finder, at, dots, std::min(s.count - p, AT_ONCE), to + row * down_points + 2 * p, seen);
   };
   if (s.channels <= TOGETHER)
     return walk<Sloped>(s, [&](int row, int p, const Sloped& at, int64_t ahead, Seen& seen) {

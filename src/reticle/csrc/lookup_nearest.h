@@ -53,7 +53,7 @@ Looked nearest_lookup(const Lookup& given) {
   const NearestLine<F16> line_y(s.half_y, s.middle_y, s.height, s.outside), line_x(s.half_x, s.middle_x, s.width, s.outside);
   const __mmask16 some = full ? 0xffff : first_of(s.count).there;
   const int last = full ? s.count - AT_ONCE : 0;
-  const float *points = s.points, *from = (const float*)s.from;
+  const float *points = s.point<float>(0, 0), *from = (const float*)s.from;
   float* to = (float*)s.to;
   Looked looked = {};
   for (int row = 0; row < s.rows; row++, points += s.down_points, to += s.down_to) {

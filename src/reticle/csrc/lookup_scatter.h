@@ -171,7 +171,7 @@ Extent extent_lookup(const Lookup& given) {
     F16 check = {};
     for (int p = 0; p < s.count; p += AT_ONCE) {
       const int count = std::min(s.count - p, AT_ONCE);
-      const Points norm(s.points + row * s.down_points + 2 * p, count);
+      const Points norm(s.point<float>(row, p), count);
       const F16 x = f.x.pixels(norm.x), y = f.y.pixels(norm.y);
       check += x * 0 + y * 0;
       // of what is not a number the second is taken

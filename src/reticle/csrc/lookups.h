@@ -5,10 +5,16 @@
 namespace reticle {
 
 struct Lookup : Patch {
-  const float* points;                        // x and y of the block's first point, side by side
+  const void* points;                         // x and y of the block's first point, side by side; in double precision where the image is
   int64_t down_points;                        // numbers to the next row of them
   double half_x, middle_x, half_y, middle_y;  // from points to pixels: those are half * point + middle,
   int32_t first_x, first_y;                   // counted from here
+  Mode mode;
+
+  template <class A>
+  const A* point(int row, int p) const {
+    return (const A*)points + row * down_points + 2 * p;
+  }
 };
 
 // Bit n: of row n.
@@ -35,6 +41,14 @@ struct Lookups {
   int64_t most_channels;             // with more, loads are quicker for all
   bool quick_forward;                // else loads are quicker there
 };
+
+// Without lookups: bilinear in double precision, and kernels of four pixels along an axis in single; of few channels.
+struct Loads {
+  Looked (*forward)(DType, const Lookup&);
+  Looked (*slopes)(DType, const Lookup&, void* to, int64_t down);  // as those of Lookups
+};
+
+extern const Loads avx512_loads;
 
 // Those for this processor, or null. Some look up several numbers by one instruction in the time of a few loads, some for few channels alone
 // to advantage, some have been slowed down for safety, and none says so: they are timed.

@@ -32,6 +32,7 @@ RETICLE_INLINE bool all(I8 mask) {
 
 RETICLE_INLINE bool any(L4 mask) { return any((I8)mask); }
 #if defined(__AVX512F__)
+RETICLE_INLINE bool any(Whole<D8> mask) { return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0; }
 RETICLE_INLINE bool any(I16 mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
 #endif
 

@@ -1,6 +1,7 @@
 // The common case of segment.h in one go: readings whose pixels are neighbours, of images and volumes; cubic ones of images. Places and
 // windows stay in registers; what lies inside the image takes no more than its fractions.
 #pragma once
+#include "caution.h"
 #include "cubics.h"
 #include "segment.h"
 
@@ -47,36 +48,6 @@ RETICLE_INLINE void put_tents(const Tents<S, V>& t, int p, Wanted wanted, Window
 RETICLE_INLINE void put_offsets(I8 offset, int64_t* to) { widen_to(offset, to); }
 RETICLE_INLINE void put_offsets(D4 offset, int64_t* to) { put((L4)(offset + BIG) - BIG_BITS, to); }
 
-// Whether vectors of points are treated as those at the edges are: one of those, and some after it. Where they take turns, as they do of points
-// all over the image, a branch that cannot be foreseen costs more than it saves.
-struct Caution {
-  static constexpr int VECTORS = 4;
-  int left = 0;
-
-  RETICLE_INLINE bool is_due(bool out) {
-    int now = std::max(left, int(out) * (VECTORS + 1));
-    asm("" : "+r"(now));  // one branch, not one for each reason
-    left = now - (now > 0);
-    return now > 0;
-  }
-};
-
-template <class P, class V>
-RETICLE_INLINE Tents<P::S, V> window_inside(const P& plan, const Cells<V>& at, bool slopes) {
-  if constexpr (P::S == 4)
-    return cubics_inside(plan.c.mode, at, slopes);
-  else
-    return tents_inside<P::S>(at);
-}
-template <class P, class V>
-RETICLE_INLINE Tents<P::S, V> window_at_edges(const P& plan, const Cells<V>& at, int axis, Outside outside, bool slopes) {
-  const auto last = Number<V>(plan.in[axis].size - P::S);
-  if constexpr (P::S == 4)
-    return cubics_at_edges(plan.c.mode, at, last, outside, slopes);
-  else
-    return tents_at_edges<P::S>(at, last, outside, slopes);
-}
-
 // D dimensions; `from` says where the points of an axis are. False: one of them is nowhere.
 template <int D, class From, class P>
 RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* stride, Wanted wanted, Segment<P>& s, Reading<P>& r) {
@@ -96,9 +67,10 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
     }
     Tents<S, V> t[3];
     if (!caution.is_due(any(out))) {
-      for (int a = 3 - D; a < 3; a++) t[a] = window_inside(plan, cells[a], wanted.slopes);
+      for (int a = 3 - D; a < 3; a++) t[a] = windows_inside<S>(plan.c.mode, cells[a], wanted.slopes);
     } else {
-      for (int a = 3 - D; a < 3; a++) t[a] = window_at_edges(plan, cells[a], a, outside, wanted.slopes);
+      for (int a = 3 - D; a < 3; a++)
+        t[a] = windows_at_edges<S>(plan.c.mode, cells[a], Number<V>(plan.in[a].size - S), outside, wanted.slopes);
       edge |= out;
     }
     auto offset = t[2].first * Number<V>(stride[4]);

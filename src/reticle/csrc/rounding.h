@@ -38,6 +38,9 @@ RETICLE_INLINE V nearest_of(V v) {
 #endif
 
 #if defined(__AVX512F__)
+RETICLE_INLINE D8 trunc_of(D8 v) { return (D8)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+RETICLE_INLINE D8 nearest_of(D8 v) { return (D8)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+RETICLE_INLINE D8 floor_of(D8 v) { return (D8)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 RETICLE_INLINE F16 trunc_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 RETICLE_INLINE F16 nearest_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 RETICLE_INLINE F16 floor_of(F16 v) { return (F16)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }

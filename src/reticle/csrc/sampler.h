@@ -19,6 +19,7 @@ struct Tensor5 {
 
 struct Strips;   // of strips.h
 struct Lookups;  // of lookups.h
+struct Loads;
 
 struct Call {
   int32_t ndim;  // 1, 2 or 3
@@ -47,6 +48,7 @@ struct Call {
   // What the processor has for some calls, or null.
   const Strips* strips;
   const Lookups* lookups;
+  const Loads* loads;
 };
 
 // Runs task(context, begin, end) over pieces of [0, count), in any order, on any number of threads.
@@ -80,6 +82,7 @@ struct Kernels {
   // For Call.
   const Strips* strips;
   const Lookups* lookups;
+  const Loads* loads;
 };
 
 const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA=baseline or avx2 in the environment holds it back

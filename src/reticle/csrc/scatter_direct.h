@@ -163,7 +163,8 @@ bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, con
     touch(plan, tiling, plan.c.is_matrix ? box_of(plan, m, start) : everywhere(plan), tile);
     if (plan.c.is_matrix) {
       if constexpr (by_matrix_too<T, P>())
-        with_channels<T>(plan.c.channels, [&](auto k) { add_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, tiling, m, b, start, tile.sums); });
+        with_channels<T>(plan.c.channels,
+                         [&](auto k) { add_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, tiling, m, b, start, tile.sums); });
     } else if constexpr (P::S == 1) {
       with_channels<T>(plan.c.channels, [&](auto k) { add_nearest_rows<k.value, T>(plan, tiling, b, start, tile.sums); });
     } else {

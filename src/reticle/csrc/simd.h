@@ -269,6 +269,11 @@ typedef int32_t I16 __attribute__((vector_size(64)));
 RETICLE_INLINE F16 evens_of(F16 a, F16 b) { return pick<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(a, b); }
 RETICLE_INLINE F16 odds_of(F16 a, F16 b) { return pick<1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31>(a, b); }
 
+RETICLE_INLINE D8 evens_of(D8 a, D8 b) { return pick<0, 2, 4, 6, 8, 10, 12, 14>(a, b); }
+RETICLE_INLINE D8 odds_of(D8 a, D8 b) { return pick<1, 3, 5, 7, 9, 11, 13, 15>(a, b); }
+
+RETICLE_INLINE D8 larger_of(D8 a, D8 b) { return (D8)_mm512_max_pd((__m512d)a, (__m512d)b); }
+RETICLE_INLINE D8 smaller_of(D8 a, D8 b) { return (D8)_mm512_min_pd((__m512d)a, (__m512d)b); }
 RETICLE_INLINE F16 larger_of(F16 a, F16 b) { return (F16)_mm512_max_ps((__m512)a, (__m512)b); }
 RETICLE_INLINE F16 smaller_of(F16 a, F16 b) { return (F16)_mm512_min_ps((__m512)a, (__m512)b); }
 #endif

@@ -43,14 +43,30 @@ RETICLE_APART void slopes_of_rows(const P& plan, const Matrix& m, int64_t b, con
 
 // Slopes of a row of a block that could not be done in one go.
 template <class T, class P>
-void slopes_of_row(const P& plan, const Rows& rows, const Matrix& m, int64_t b, Segment<P>& s, Reading<P>& reading, Slopes<typename P::A>& slopes) {
+void slopes_of_row(const P& plan, const Rows& rows, const Matrix& m, int64_t b, Segment<P>& s, Reading<P>& reading,
+                   Slopes<typename P::A>& slopes) {
   const Call& c = plan.c;
   const int64_t* out = c.output.stride;
-  PairDots<2, typename P::A> dots;
+  const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * out[0] + s.i * out[3] + s.j;
   read_segment(plan, m, b, c.input.stride, {true, false}, s, reading);
-  dot_any(plan, rows, reading, (const T*)c.input.data + b * c.input.stride[0], (const T*)c.output.data + b * out[0] + s.i * out[3] + s.j,
-          dots);
-  combine_pairs(s, reading, dots, slopes);
+  if constexpr (P::S == 2) {
+    PairDots<2, typename P::A> dots;
+    dot_any(plan, rows, reading, u, g, dots);
+    combine_pairs(s, reading, dots, slopes);
+  } else {
+    gather_points(plan, rows, s, reading, u, g, Next<T>(), slopes);
+  }
+}
+
+// A row of a block as above, and the points of it that want more.
+template <class T, class P, class Take>
+void gather_row(const P& plan, const Rows& rows, const Matrix& m, int64_t b, Segment<P>& s, Reading<P>& reading, Take take) {
+  const Call& c = plan.c;
+  const int64_t *in = c.input.stride, *out = c.output.stride;
+  Slopes<typename P::A> slopes;
+  slopes_of_row<T>(plan, rows, m, b, s, reading, slopes);
+  finish_slopes(plan, m, b, s, (const T*)c.input.data + b * in[0], (const T*)c.output.data + b * out[0] + s.i * out[3] + s.j, slopes);
+  take(s, slopes);
 }
 
 // As gather_block(), for a call for which is_direct().
@@ -73,7 +89,8 @@ void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b
   };
   if (!c.is_matrix) return slopes_of_rows<1, RowsOfGrid<typename P::A>, T>(plan, m, b, first, slopes, finish);
   if constexpr (by_matrix_too<T, P>())
-    with_channels<T>(c.channels, [&](auto k) { slopes_of_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, m, b, first, slopes, finish); });
+    with_channels<T>(c.channels,
+                     [&](auto k) { slopes_of_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, m, b, first, slopes, finish); });
 }
 
 // For a call for which is_lookup(). What is known of a grid is written where it belongs; of points that a matrix placed,
@@ -82,7 +99,6 @@ template <class T, class P, class Take, class TakeProjected>
 void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Reading<P>& reading,
                        Take take, TakeProjected take_projected) {
   const Call& c = plan.c;
-  const T *u = (const T*)c.input.data + b * c.input.stride[0], *g = (const T*)c.output.data + b * c.output.stride[0];
   Pairs pairs;
   alignas(64) float gradients[BLOCK_ROWS][2 * SEGMENT];
   at_row(plan, number, 0, s);
@@ -95,10 +111,23 @@ void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t
       if (c.is_matrix) take_projected(s, pairs, row, gradients[row]);
       continue;
     }
-    Slopes<float> slopes;
-    slopes_of_row<T>(plan, rows, m, b, s, reading, slopes);
-    finish_slopes(plan, m, b, s, u, g + s.i * c.output.stride[3] + s.j, slopes);
-    take(s, slopes);
+    gather_row<T>(plan, rows, m, b, s, reading, take);
+  }
+}
+
+// The same, for a call for which is_load().
+template <class T, class P, class Take>
+void gather_by_loads(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, Segment<P>& s, Reading<P>& reading,
+                     Take take) {
+  using A = typename P::A;
+  const Call& c = plan.c;
+  at_row(plan, number, 0, s);
+  A* to = (A*)c.grad_where + ((b * c.out[1] + s.i) * c.out[2] + s.j) * 2;
+  PairsOf<A> pairs;
+  const Looked looked = c.loads->slopes(c.dtype, lookup_of_grid<T>(plan, b, {s.i, s.j, s.count}, pairs), to, 2 * c.out[2]);
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+    const Direct answer = answer_of(looked, row);
+    if (!answer.valid || answer.wants_more(c.padding)) gather_row<T>(plan, rows, m, b, s, reading, take);
   }
 }
 
@@ -108,6 +137,8 @@ void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int
                 TakeProjected take_projected) {
   if constexpr (R == 2 && has_lookups<T, P>())
     if (is_lookup(plan, m)) return gather_by_lookups<T>(plan, rows, m, b, number, s, block.reading[0], take, take_projected);
+  if constexpr (has_loads<T, P>() && R <= 2)
+    if (is_load(plan)) return gather_by_loads<T>(plan, rows, m, b, number, s, block.reading[0], take);
   if constexpr (R == 2 && has_direct<T, P>())
     if (is_direct<T>(plan, m, number) && (plan.c.is_matrix || plan.c.channels == 1))
       return gather_directly<T>(plan, rows, m, b, number, s, block.reading[0], take);

@@ -18,6 +18,11 @@ struct NumbersOf<D4> {
   using type = D4;
   using one = double;
 };
+template <>
+struct NumbersOf<D8> {
+  using type = D8;
+  using one = double;
+};
 template <class V>
 using Numbers = typename NumbersOf<V>::type;
 template <class V>
