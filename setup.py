@@ -32,6 +32,8 @@ AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 # GCC 12 takes what its own headers leave undefined on purpose for mistakes
 AVX512 = [*(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")), "-Wno-maybe-uninitialized", "-Wno-uninitialized"]
 ONLY = {"avx2": AVX2, "avx512": AVX2 + AVX512}
+# begun first, for they take longest: nothing is to wait for them at the end
+LONGEST = ("kernels_baseline.cpp", "strips_avx512.cpp")
 # where few will ever run them: compiled in a third of the time
 SELDOM = {"kernels_baseline.cpp": ["-O1"]} if X86 else {}
 
@@ -46,7 +48,8 @@ def find_torch() -> Path | None:
 
 def sources() -> list[str]:
     """Every C++ file that this processor can run."""
-    return [f.as_posix() for f in sorted(CSRC.glob("*.cpp")) if X86 or not only(f)]
+    files = sorted(CSRC.glob("*.cpp"), key=lambda f: (f.name not in LONGEST, f.name))
+    return [f.as_posix() for f in files if X86 or not only(f)]
 
 
 def only(source: str | Path) -> list[str]:

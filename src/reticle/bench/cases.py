@@ -49,6 +49,7 @@ MAPS = ("torch", "kornia")  # OpenCV warps at most four channels at once
 WIDE = ("torch", "torch_float32")  # torch's 16-bit form computes coordinates in 16 bits
 NARROW = (*WIDE, "reticle_float32")
 IMAGES = (8, 3, 224, 224)
+PLANES = (8, 1, 224, 224)  # where there is least to gain: what is found out about a point serves but once
 
 CASES = (
     Case("a", "MNIST-like canvas", (256, 1, 42, 42), ALL, short=True),
@@ -75,6 +76,10 @@ CASES = (
     Case("projective", "homographies", IMAGES, ALL, where="projective"),
     Case("smooth", "smooth grid, given", IMAGES, ("torch", "opencv"), where="smooth", short=True),
     Case("random", "random grid, given", IMAGES, ("torch", "opencv"), where="random"),
+    Case("plane", "one plane, random grid", PLANES, ("torch", "opencv"), where="random"),
+    Case("plane_nearest", "the same, nearest", PLANES, ("torch", "opencv"), where="random", mode="nearest"),
+    Case("plane_bicubic", "the same, bicubic", PLANES, ("torch", "opencv"), where="random", mode="bicubic"),
+    Case("plane_float64", "the same, bilinear in float64", PLANES, ("torch",), where="random", dtype=torch.float64),
     Case("tps", "thin-plate spline, grid given", IMAGES, ("torch", "opencv"), where="tps"),
     Case("bfloat16", "b1 in bfloat16", (128, 3, 64, 64), NARROW, dtype=torch.bfloat16, short=True),
     Case("float16", "b1 in float16", (128, 3, 64, 64), NARROW, dtype=torch.float16),

@@ -56,7 +56,7 @@ class Problem:
 def make(case: Case, seed: int, device: str = "cpu") -> Problem:
     """The tensors of ``case``: the same for the same seed, on whatever device."""
     random = torch.Generator().manual_seed(seed)
-    where = WHERE[case.where](case, random).float()
+    where = WHERE[case.where](case, random).to(torch.float64 if case.dtype == torch.float64 else torch.float32)
     if case.dtype == torch.uint8:
         image = torch.randint(0, 256, case.input, generator=random, dtype=torch.uint8)
     else:

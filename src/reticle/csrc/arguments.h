@@ -18,7 +18,8 @@ namespace reticle {
 using torch::stable::Tensor;
 using Sizes = std::vector<int64_t>;
 
-constexpr int64_t LONGEST = int64_t(1) << 30;  // pixels of an axis: the kernels count those in 32 bits, offsets in 64
+constexpr int64_t LONGEST = int64_t(1) << 30;       // points of an axis: the kernels count those in 32 bits, offsets in 64
+constexpr int64_t LARGEST_AXIS = int64_t(1) << 28;  // pixels that are read: BEYOND of place.h
 
 // The facts of a tensor, read once: each question crosses into torch.
 struct View {
@@ -97,7 +98,7 @@ inline Call begin_call(const View& input, int64_t mode, int64_t padding, bool al
   for (int a = 0; a < c.ndim; ++a) {
     c.size[3 - c.ndim + a] = input.size[2 + a];
     STD_TORCH_CHECK(input.size[2 + a] > 0, "reticle: `input` must have at least one pixel along every axis");
-    STD_TORCH_CHECK(input.size[2 + a] <= LONGEST, "reticle: `input` must have at most 2^30 pixels along every axis");
+    STD_TORCH_CHECK(input.size[2 + a] <= LARGEST_AXIS, "reticle: `input` must have at most 2^28 pixels along every axis");
   }
   return c;
 }

@@ -1,5 +1,5 @@
-// Which blocks do the kernels of lookups.h take, and where are their points? Images of any number of planes, by a grid or by a matrix that
-// divides.
+// Which blocks do the kernels of lookups.h take, and where are their points? By lookups, images of any number of planes, by a grid or by a matrix
+// that divides; by loads, of few planes by a grid.
 #pragma once
 #include "direct.h"
 #include "lookups.h"

@@ -3,6 +3,7 @@
 #pragma once
 #include "direct.h"
 #include "fill.h"
+#include "neighbours.h"
 
 namespace reticle {
 namespace {

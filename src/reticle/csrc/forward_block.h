@@ -1,4 +1,4 @@
-// In which way is a block of the output computed? By strips, by lookups, directly, or row by row; each leaves to the last what it cannot do.
+// In which way is a block of the output computed? By strips, by lookups, by loads, directly, or row by row; each leaves to the last what it cannot do.
 #pragma once
 #include "by_lookups.h"
 #include "by_strips.h"

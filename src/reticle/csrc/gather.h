@@ -132,6 +132,13 @@ RETICLE_INLINE void dot_anyhow(const P& plan, const Rows& rows, const Reading<P>
     }
 }
 
+// Slope along another axis than x of the weight of a row of pixels.
+template <class P>
+RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int z, int y, int p) {
+  if (plan.c.ndim == 2) return s.window[1].slope[y][p];
+  return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
+}
+
 template <int R, class P>
 RETICLE_INLINE void combine(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, int p,
                             const Vec<typename P::A> (*dots)[4], Slopes<typename P::A>& slopes) {
@@ -185,7 +192,7 @@ template <class T, class P>
 RETICLE_APART void gather_points(const P& plan, const Rows& rows, const Segment<P>& s, const Reading<P>& reading, const T* u, const T* g,
                                  const Next<T>& next, Slopes<typename P::A>& slopes) {
   const int64_t *in = plan.c.input.stride, *out = plan.c.output.stride;
-  if (in[1] == 1 && out[1] == 1) {
+  if (in[1] == 1 && out[1] == 1 && plan.c.channels > 1) {
     if constexpr (P::S == 2) {
       const bool whole = plan.width[2] == 2;
       if (whole && rows.count == 2 && plan.c.ndim == 2) return gather_along_channels<2>(plan, rows, s, reading, u, g, next, slopes);

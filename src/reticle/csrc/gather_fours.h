@@ -5,13 +5,6 @@
 namespace reticle {
 namespace {
 
-// Slope along another axis than x of the weight of a row of pixels.
-template <class P>
-RETICLE_INLINE typename P::A row_slope(const P& plan, const Segment<P>& s, int axis, int z, int y, int p) {
-  if (plan.c.ndim == 2) return s.window[1].slope[y][p];
-  return axis == 1 ? s.window[0].weight[z][p] * s.window[1].slope[y][p] : s.window[0].slope[z][p] * s.window[1].weight[y][p];
-}
-
 // Slope along another axis than x of the weight of a row of pixels, of a vector of points.
 template <int R, class P>
 RETICLE_INLINE Vec<typename P::A> row_slopes(const Segment<P>& s, int axis, int r, int p) {

@@ -89,7 +89,7 @@ Looked slopes_loads(const Lookup& given, A* to, int64_t down_points) {
       x += weighted(pixel, at.column_slope) * (at.row_weight[r] * gradient);
       y += weighted(pixel, at.column_weight) * (at.row_slope[r] * gradient);
     });
-    write_pairs(x, y, finder, std::min(s.count - p, lanes_of<A>()), to + row * down_points + 2 * p, seen);
+    write_slopes(x, y, finder, std::min(s.count - p, lanes_of<A>()), to + row * down_points + 2 * p, seen);
   });
 }
 

@@ -105,7 +105,7 @@ RETICLE_INLINE void write_dots(const Finder& f, const Sloped& at, const Dots& do
     x += (dots.left[r] * at.column_slope[0] + dots.right[r] * at.column_slope[1]) * at.row_weight[r];
     y += (dots.left[r] * at.column_weight[0] + dots.right[r] * at.column_weight[1]) * at.row_slope[r];
   }
-  write_pairs<float>(x, y, f, count, to, seen);
+  write_slopes<float>(x, y, f, count, to, seen);
 }
 
 template <class T>

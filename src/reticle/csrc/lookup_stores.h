@@ -21,7 +21,7 @@ RETICLE_INLINE D8 upper_in_turn(D8 a, D8 b) { return pick<4, 12, 5, 13, 6, 14, 7
 
 // Gradients in pixels of `count` points, x and y side by side, in the units that those are in.
 template <class A, class V, int S>
-RETICLE_INLINE void write_pairs(V x, V y, const FinderOf<A, S>& f, int count, A* to, SeenOf<V>& seen) {
+RETICLE_INLINE void write_slopes(V x, V y, const FinderOf<A, S>& f, int count, A* to, SeenOf<V>& seen) {
   constexpr int lanes = lanes_of<A>();
   seen.check += x * 0 + y * 0;
   x *= f.x.half, y *= f.y.half;  // halves of sizes are exact

@@ -1,4 +1,5 @@
-// A block of output pixels whose points are given one by one: what the kernels of lookup_kernels.h are asked.
+// A block of output pixels whose points are given one by one: what the kernels of lookup_kernels.h and
+// load_kernels.h are asked.
 #pragma once
 #include "patch.h"
 

@@ -2,6 +2,7 @@
 
 #include "lookup_nearest.h"
 #include "lookup_scatter.h"
+#include "neighbours.h"
 
 namespace reticle {
 namespace {

@@ -137,7 +137,7 @@ void gather_any(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int
                 TakeProjected take_projected) {
   if constexpr (R == 2 && has_lookups<T, P>())
     if (is_lookup(plan, m)) return gather_by_lookups<T>(plan, rows, m, b, number, s, block.reading[0], take, take_projected);
-  if constexpr (has_loads<T, P>() && R <= 2)
+  if constexpr (has_loads<T, P>() && R == (P::S == 2 ? 2 : 0))
     if (is_load(plan)) return gather_by_loads<T>(plan, rows, m, b, number, s, block.reading[0], take);
   if constexpr (R == 2 && has_direct<T, P>())
     if (is_direct<T>(plan, m, number) && (plan.c.is_matrix || plan.c.channels == 1))

@@ -55,19 +55,5 @@ RETICLE_INLINE void transpose(F8* r) {
   }
 }
 
-// Of a vector of points the four numbers in a row from p[o] on: the first ones, the second ones, and so on.
-template <class T, class O>
-RETICLE_INLINE void load_fours(const T* p, const O* o, F8* r) {
-#pragma GCC unroll 4
-  for (int q = 0; q < 4; q++) r[q] = side_by_side(load_four(p + o[q]), load_four(p + o[q + 4]));
-  transpose_halves(r);
-}
-template <class O>
-RETICLE_INLINE void load_fours(const double* p, const O* o, D4* r) {
-#pragma GCC unroll 4
-  for (int q = 0; q < 4; q++) r[q] = load_four(p + o[q]);
-  transpose(r);
-}
-
 }  // namespace
 }  // namespace reticle
