@@ -38,10 +38,6 @@ struct Seen {
   Direct answer() const { return {is_zero(unknown), any(edge), is_zero(check)}; }
 };
 
-// Pixels that are not from 0 to `last`.
-RETICLE_INLINE I8 is_beyond(I8 cell, int32_t last) { return (U8)cell > uint32_t(last); }
-RETICLE_INLINE L4 is_beyond(D4 cell, double last) { return (cell < 0) | (cell > last); }
-
 // What finds the points of a row.
 template <class From>
 struct Finder {

@@ -63,7 +63,7 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
     Whole<V> out = {};
     for (int a = 3 - D; a < 3; a++) {
       cells[a] = from[a].at(a, p, check);
-      out |= (Whole<V>)(cells[a].cell < back) | (Whole<V>)(cells[a].cell > Number<V>(plan.in[a].size - S + back));
+      out |= is_beyond(cells[a].cell - back, Number<V>(plan.in[a].size - S));
     }
     Tents<S, V> t[3];
     if (!caution.is_due(any(out))) {

@@ -41,21 +41,14 @@ using Four = typename VecOf<A>::four;
 
 template <class V>
 using Scalar = std::decay_t<decltype(V{}[0])>;
-// Of a number, itself.
+RETICLE_INLINE float one_of(float x) { return x; }
+RETICLE_INLINE double one_of(double x) { return x; }
+template <class V>
+RETICLE_INLINE Scalar<V> one_of(V v) {
+  return v[0];
+}
 template <class X>
-struct ScalarIn {
-  using type = Scalar<X>;
-};
-template <>
-struct ScalarIn<float> {
-  using type = float;
-};
-template <>
-struct ScalarIn<double> {
-  using type = double;
-};
-template <class X>
-using ScalarOf = typename ScalarIn<X>::type;
+using ScalarOf = decltype(one_of(X{}));  // of a number, itself
 template <class V>
 using Whole = decltype(V{} < V{});  // as many integers of the same size: masks, too
 

@@ -28,6 +28,10 @@ using Numbers = typename NumbersOf<V>::type;
 template <class V>
 using Number = typename NumbersOf<V>::one;
 
+// Which are not from 0 to `last`.
+RETICLE_INLINE I8 is_beyond(I8 pixel, int32_t last) { return (U8)pixel > uint32_t(last); }
+RETICLE_INLINE L4 is_beyond(D4 pixel, double last) { return (pixel < 0) | (pixel > last); }
+
 template <class V>
 struct Cells {
   Numbers<V> cell;
