@@ -6,6 +6,7 @@ Nothing here uses the library's arithmetic: the oracle and the grids are written
 import itertools
 import math
 import os
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -39,6 +40,17 @@ model: {name: cnn}
 optimizer: {name: sgd}
 train: {steps: 2, batch_size: 4, lr: 0.1}
 """
+
+
+@contextmanager
+def threads(count: int):
+    """Torch with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def able(

@@ -1,26 +1,15 @@
 """How are several runs trained in a test, together or each alone, and when do they have the same curve?"""
 
-from contextlib import contextmanager
-
 import pytest
 import tiny
 import torch
+from helpers import threads
 from killing import history
 from safetensors.torch import load_file
 
 from reticle.together import fit_together
 from reticle.train import fit
 from reticle.training.runs import Run
-
-
-@contextmanager
-def threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def seeds(count, **changes):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import able, off_kink_grid
+from helpers import able, off_kink_grid, threads
 
 from reticle import grid_sample, warp
 from reticle.sampling import native
@@ -186,11 +186,7 @@ def test_short_rows_are_written_once_by_one_thread(layout, width):
     matrix = torch.tensor([[[1.3, 0.2, 0.1], [-0.2, 1.3, 0.0]]])
     how = {"padding_mode": "constant", "value": 7.0}
     want = warp(image.double(), matrix.double(), (32, width), **how, backend="reference")
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
+    with threads(2):
         results = [warp(image, matrix, (32, width), **how, backend="native") for _ in range(500)]
-    finally:
-        torch.set_num_threads(threads)
     assert all(torch.equal(result, results[0]) for result in results)
     torch.testing.assert_close(results[0].double(), want, rtol=0, atol=1e-4)

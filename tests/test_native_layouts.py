@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import SIZES, TOL, able, off_kink_grid
+from helpers import SIZES, TOL, able, off_kink_grid, threads
 
 from reticle import grid_sample, warp
 from reticle.sampling import native
@@ -112,23 +112,20 @@ def test_no_image_or_no_channel_is_no_work(ndim, call):
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_threads_change_no_bit(ndim):
-    size, before = {1: (700,), 2: (61, 47), 3: (17, 19, 23)}[ndim], torch.get_num_threads()
+    size = {1: (700,), 2: (61, 47), 3: (17, 19, 23)}[ndim]
     cases = []
     for batch, channels, layout in ((1, 1, None), (1, 20, None), (3, 4, None), (2, 17, LAST.get(ndim))):
         image = torch.rand(batch, channels, *size)
         image = image if layout is None else image.contiguous(memory_format=layout)
         cases += [(image, where, call) for where in wheres(ndim, size, batch) for call in FEW]
         cases += [(image[:1], where, call) for where in wheres(ndim, size, 3) for call in FEW[:2]]
-    try:
-        for image, where, call in cases:
-            results = []
-            for threads in (1, 2, 3):
-                torch.set_num_threads(threads)
+    for image, where, call in cases:
+        results = []
+        for count in (1, 2, 3):
+            with threads(count):
                 results.append(both_ways(image, where, call))
-            for other in results[1:]:
-                assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True)), call
-    finally:
-        torch.set_num_threads(before)
+        for other in results[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True)), call
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8], ids=str)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from helpers import threads
 from native_checks import assert_as_reference, away_from_centres, compiled, results
 
 from reticle import grid_sample
@@ -91,18 +92,28 @@ def test_a_point_that_is_nowhere_adds_nothing(way):
         torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 9])
-def test_the_same_bits_for_any_number_of_threads(channels):
-    size, out, before = (300, 260), (200, 130), torch.get_num_threads()
-    image, grid, grad = torch.rand(1, channels, *size), grids("nearly", size, out, 1, 0.3), torch.rand(1, channels, *out)
-    try:
-        torch.set_num_threads(1)
-        want = results(image, grid, out, grad, backend="native")[1]
-        for threads in (2, 3):
-            torch.set_num_threads(threads)
-            assert torch.equal(results(image, grid, out, grad, backend="native")[1], want)
-    finally:
-        torch.set_num_threads(before)
+PLACES = {
+    "in order": lambda size, out: grids("nearly", size, out, 1, 0.3),
+    "all over": lambda size, out: torch.rand(1, *out, 2) * 2.4 - 1.2,
+    "by a matrix": lambda size, out: torch.tensor([[[0.9, -0.3, 0.1], [0.4, 1.1, -0.2]]]),
+    "by a matrix that divides": lambda size, out: torch.tensor([[[0.9, -0.3, 0.1], [0.4, 1.1, -0.2], [0.2, -0.1, 1.0]]]),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("place", PLACES)
+def test_one_image_gets_the_same_bits_from_any_number_of_threads(place, mode, dtype):
+    size, out = (150, 130), (120, 70)
+    where = PLACES[place](size, out).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    for channels in (1, 3, 4, 9, 20):
+        image, grad = torch.rand(1, channels, *size).to(dtype), torch.rand(1, channels, *out).to(dtype)
+        found = []
+        for count in (1, 2, 3, 5):
+            with threads(count):
+                found.append(results(image, where, out, grad, mode=mode, backend="native"))
+        for other in found[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True)), channels
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)

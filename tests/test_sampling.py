@@ -15,6 +15,7 @@ from helpers import (
     on_kink_grid,
     oracle,
     oracle_batch,
+    threads,
     to_norm,
 )  # fmt: skip
 
@@ -273,13 +274,10 @@ def test_16_bit_images_of_more_than_32767_pixels_are_right(size, dtype, device):
 @pytest.mark.parametrize("backend", sorted({call[0] for call in able(device="cpu")}))
 def test_results_do_not_depend_on_the_number_of_threads(backend):
     image, grid = torch.rand(4, 3, 32, 32, requires_grad=True), (torch.rand(4, 32, 32, 2) * 2 - 1).requires_grad_()
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 1):
-            torch.set_num_threads(threads)
+    results = []
+    for count in (1, 2, 1):
+        with threads(count):
             output = grid_sample(image, grid, backend=backend)
             results.append((output, *gradients(output, image, grid)))
-    finally:
-        torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import pytest
 import tiny
 import torch
+from helpers import threads
 from killing import assert_same_run, history
-from several import alone, assert_same_curve, runs, seeds, threads, train
+from several import alone, assert_same_curve, runs, seeds, train
 from torch.nn.utils import clip_grad_norm_
 
 from reticle.recipe import changed, load

@@ -7,8 +7,9 @@ import time
 
 import pytest
 import tiny
+from helpers import threads
 from killing import Killed, assert_same_run, kill_at
-from several import alone, assert_same_curve, runs, seeds, threads, train
+from several import alone, assert_same_curve, runs, seeds, train
 
 from reticle.together.stack import settle
 from reticle.train import fit

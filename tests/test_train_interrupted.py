@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from helpers import threads
 from killing import Killed, assert_same_run, environment, kill_at
 from safetensors.torch import load_file
 
@@ -117,13 +118,9 @@ def test_process_killed_at_a_random_moment_goes_on_bit_for_bit(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL and run.checkpoint.exists() and not run.result.exists()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         fit(recipe, run.path, resume=True)
         fit(recipe, other.path)
-    finally:
-        torch.set_num_threads(threads)
     assert_same_run(run, other)
 
 

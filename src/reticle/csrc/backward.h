@@ -21,7 +21,8 @@ struct Backward {
   std::vector<char> done;         // of each sample, whether the gradient of its input is made
   const double* fill;             // null: zeros
 
-  Backward(const P& p, const double* f) : plan(p), tiling(p), done(std::max<int64_t>(p.c.batch, 1)), fill(f) {}
+  Backward(const P& p, const Threads& threads, const double* f)
+      : plan(p), tiling(p, threads), done(std::max<int64_t>(p.c.batch, 1)), fill(f) {}
   int64_t blocks() const { return plan.c.batch * plan.blocks(); }
   int64_t entries() const { return plan.c.rows * (plan.c.ndim + 1); }
   bool all_done() const { return std::find(done.begin(), done.end(), 0) == done.end(); }
@@ -209,7 +210,7 @@ void backward(const P& plan, const Threads& threads) {
   Call c = plan.c;
   if (c.padding == CONSTANT) c.padding = ZEROS, c.fill = nullptr;
   const P with_zeros(c);
-  Backward<P> work(with_zeros, plan.c.fill);
+  Backward<P> work(with_zeros, threads, plan.c.fill);
   if (plan.c.grad_where) gradient_of_where<T>(work, threads);
   if (plan.c.grad_input.data) gradient_of_input<T>(work, threads);
 }

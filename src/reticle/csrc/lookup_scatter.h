@@ -101,14 +101,26 @@ RETICLE_APART void add_points(const Placed& at, int count, const Target<T>& targ
       to[0] += pair[0], to[1] += pair[1];
     }
   };
-  const bool all = (within.row[0] & within.row[1] & first_of(count).there) == first_of(count).there;
-  for (int q = 0; q < count; q++) {
+  const auto add_point = [&](int q, uint32_t rows) __attribute__((always_inline)) {
     float* to = target.to + offset[q];
 #pragma GCC unroll 2
     for (int r = 0; r < 2; r++, to += target.down)
-      if (all || (within.row[r] >> q & 1))
+      if (rows >> r & 1)
 #pragma GCC unroll 4
         for (int k = 0; k < K; k++) add_pair(to + k * target.plane, value[r][k] + 2 * q);
+  };
+  const uint32_t there = first_of(count).there, upper = within.row[0] & there, lower = within.row[1] & there;
+  if ((upper & lower) == there) {
+    for (int q = 0; q < count; q++) add_point(q, 3);
+    return;
+  }
+  // of points all over the image, those whose rows are of different owners are few: all others can be foreseen
+  for (uint32_t left = upper | lower; left != 0; left &= left - 1) {
+    const int q = __builtin_ctz(left);
+    if (__builtin_expect(upper >> q & lower >> q & 1, 1))
+      add_point(q, 3);
+    else
+      add_point(q, (upper >> q & 1) | (lower >> q & 1) << 1);
   }
 }
 

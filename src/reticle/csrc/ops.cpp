@@ -10,7 +10,7 @@ namespace {
 void run_threads(int64_t count, void (*task)(void*, int64_t, int64_t), void* context) {
   torch::stable::parallel_for(0, count, 1, [=](int64_t begin, int64_t end) { task(context, begin, end); });
 }
-constexpr Threads threads{run_threads};
+Threads threads() { return {run_threads, std::max<int64_t>(torch::stable::get_num_threads(), 1)}; }
 
 bool is_empty(const Call& c) { return c.batch == 0 || c.channels == 0 || c.out[0] == 0 || c.out[1] == 0 || c.out[2] == 0; }
 
@@ -67,7 +67,7 @@ bool turn(DType dtype, const View& from, const View& to) {
   Turn t = {from.data, to.data, from.size[0], from.size[1], 1, from.stride[0], to.stride[0], to_planes ? to.stride[1] : from.stride[1],
             to_planes};
   for (int64_t a = 2; a < from.dim; ++a) t.pixels *= from.size[a];
-  best_kernels().passes[dtype]->turn(t, threads);
+  best_kernels().passes[dtype]->turn(t, threads());
   return true;
 }
 
@@ -98,8 +98,8 @@ Tensor forward(Call& c, const Tensor& input, const View& read, const std::option
   const Tensor from = turns.input ? turned(c.dtype, planes_for(read), input) : input;
   const Tensor to = !turns.output ? *output : turns.last ? make_tensor(read, output_sizes(c)) : planes_for(written);
   c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("output", to), c.batch);
-  join_rows(c);
-  best_kernels().passes[c.dtype]->forward(c, threads);
+  choose_rows(c);
+  best_kernels().passes[c.dtype]->forward(c, threads());
   if (turns.output) turn_back(c.dtype, to, written);
   return *output;
 }
@@ -210,8 +210,8 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& i
     c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("grad", slopes), c.batch);
     if (need_input) c.grad_input = tensor5(view("grad_input", to), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
-    join_rows(c);
-    best_kernels().passes[c.dtype]->backward(c, threads);
+    choose_rows(c);
+    best_kernels().passes[c.dtype]->backward(c, threads());
     if (turns_back) turn_back(c.dtype, to, made);
   }
   return {grad_input, need_where ? over_batch(where, each, c.batch) : each};

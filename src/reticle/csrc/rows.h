@@ -1,5 +1,4 @@
-// In which rows are the points of a given grid taken? Short ones that follow one another in memory are joined: each by itself begins a vector,
-// and fills its last one only in part.
+// In which rows are the points of a given grid taken? Those that follow one another in memory are joined, or cut anew.
 #pragma once
 #include "patch.h"
 
@@ -11,15 +10,26 @@ inline bool ends_short(int64_t row) { return row % PATCH_POINTS > 0 && row % PAT
 // Vectors of sixteen that points of a row take, and what is done once for each piece of it, which is about as much as one more.
 inline int64_t vectors_of(int64_t row) { return (row + 15) / 16 + (row + PATCH_POINTS - 1) / PATCH_POINTS; }
 
-// For the kernels alone: the tensors stay as they are.
-inline void join_rows(Call& c) {
-  const int64_t height = c.out[1], width = c.out[2], *where = c.where_stride, *output = c.output.stride;
-  if (c.is_matrix || width >= PATCH_POINTS || where[2] != width * where[3] || output[3] != width * output[4]) return;
+// Short rows: each by itself begins a vector, and fills its last one only in part.
+inline int64_t width_of_joined(int64_t height, int64_t width) {
   int64_t best = 1;
   for (int64_t rows = 2; rows <= height && rows * width <= 2 * PATCH_POINTS; rows++)
     if (height % rows == 0 && !ends_short(rows * width) && vectors_of(rows * width) * best < vectors_of(best * width) * rows) best = rows;
-  c.out[1] /= best, c.out[2] *= best;
-  c.output.stride[3] *= best, c.where_stride[2] *= best;
+  return best * width;
+}
+
+// A block whose rows are as long as it is wide reads points, and writes pixels, in one piece of memory. Of longer rows than these it would read
+// so narrow a strip of the image that its rows of pixels serve no other row of points.
+constexpr int64_t LONGEST_CUT = 256;
+
+// For the kernels alone: the tensors stay as they are.
+inline void choose_rows(Call& c) {
+  const int64_t height = c.out[1], width = c.out[2], *where = c.where_stride, *output = c.output.stride;
+  if (c.is_matrix || where[2] != width * where[3] || output[3] != width * output[4]) return;
+  const bool cut = width > PATCH_POINTS && width <= LONGEST_CUT && height * width % PATCH_POINTS == 0;
+  c.out[2] = cut ? PATCH_POINTS : width < PATCH_POINTS ? width_of_joined(height, width) : width;
+  c.out[1] = height * width / c.out[2];
+  c.output.stride[3] = c.out[2] * output[4], c.where_stride[2] = c.out[2] * where[3];
 }
 
 }  // namespace reticle

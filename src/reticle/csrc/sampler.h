@@ -51,9 +51,13 @@ struct Call {
   const Loads* loads;
 };
 
-// Runs task(context, begin, end) over pieces of [0, count), in any order, on any number of threads.
+// Runs task(context, begin, end) over pieces of [0, count), in any order, on so many threads or fewer.
 struct Threads {
   void (*run)(int64_t count, void (*task)(void* context, int64_t begin, int64_t end), void* context);
+  int64_t most;
+
+  // Parts that the work on a sample alone is cut into: two for each thread, but not ever smaller ones; for one thread they are only more to do.
+  int64_t parts() const { return most <= 1 ? 1 : most < 4 ? 2 * most : 8; }
 };
 
 // Images whose channels, 2 to 4 of them, lie side by side become planes, or back.

@@ -6,12 +6,36 @@
 namespace reticle {
 namespace {
 
-// K planes; a buffer of K = 1 holds one number of a pixel, of more it holds four. Points are added once, though some are found twice.
+// Numbers of a pixel that a buffer holds for K planes.
+constexpr int width_of(int K) { return K == 1 ? 1 : 4; }
+
+// What a vector of points, of which `count` exist, adds to their nearest pixels; nothing of those that are not there.
+template <int K, class T, class A, class V>
+RETICLE_INLINE void nearest_values(const Planes<T, const T>& planes, int p, int count, V there, A* value) {
+  Vec<A> r[VecOf<A>::lanes] = {};
+  for (int k = 0; k < K; k++) {
+    const Vec<A> g = load_some(planes.to + k * planes.next_to + p, count);
+    r[k] = there ? g : Vec<A>{};
+  }
+  if constexpr (K == 1) return store(r[0], value);
+  transpose(r);
+  for (int q = 0; q < VecOf<A>::lanes; q++) put(read<Four<A>>(&r[q]), value + 4 * q);
+}
+
+template <int WIDTH, class A>
+RETICLE_INLINE void add_one(const A* value, A* to) {
+  if constexpr (WIDTH == 1)
+    *to += *value;
+  else
+    put(read<Four<A>>(to) + read<Four<A>>(value), to);
+}
+
+// K planes; points are added once, though some are found twice.
 template <int K, class T>
 struct AddsOfRows {
   using A = Wide<T>;
   using V = Vec<A>;
-  static constexpr int lanes = VecOf<A>::lanes;
+  static constexpr int lanes = VecOf<A>::lanes, WIDTH = width_of(K);
 
   A* sums;
   int64_t down, aside;
@@ -28,23 +52,9 @@ struct AddsOfRows {
   RETICLE_INLINE void add_nearest(const Planes<T, const T>& planes, int p, int count, const int32_t* offset, Whole<V> there) {
     const int first = next - p;
     next = p + count;
-    const auto gradient = [&](int k) {
-      const V g = load_some(planes.to + k * planes.next_to + p, count);
-      return there ? g : V{};
-    };
-    if constexpr (K == 1) {
-      alignas(32) A value[lanes];
-      store(gradient(0), value);
-      for (int q = first; q < count; q++) sums[offset[q]] += value[q];
-    } else {
-      V r[lanes] = {};
-      for (int k = 0; k < K; k++) r[k] = gradient(k);
-      transpose(r);
-      for (int q = first; q < count; q++) {
-        A* to = sums + 4 * int64_t(offset[q]);
-        put(read<Four<A>>(to) + read<Four<A>>(&r[q]), to);
-      }
-    }
+    alignas(32) A value[lanes * WIDTH];
+    nearest_values<K>(planes, p, count, there, value);
+    for (int q = first; q < count; q++) add_one<WIDTH>(value + q * WIDTH, sums + WIDTH * int64_t(offset[q]));
   }
   RETICLE_INLINE void found(const Planes<T, const T>& planes, const FoundPoints<A, 2>& e, int p, int count, Seen<A>&) {
     const int first = next - p;
@@ -81,6 +91,34 @@ struct AddsOfRows {
   }
 };
 
+// Nearest pixels, of a band of rows alone. Which points fall there is asked for all of a row: it can hardly be foreseen of each.
+template <int K, class T>
+struct AddsOfBand {
+  using A = Wide<T>;
+  static constexpr int lanes = VecOf<A>::lanes, WIDTH = width_of(K);
+
+  A* sums;            // of the image's first pixel
+  int32_t low, high;  // from one of these offsets to before the other
+  int count = 0;      // of points
+  int32_t offset[SEGMENT] = {};
+  alignas(32) A value[SEGMENT * WIDTH] = {};
+
+  AddsOfBand(A* sums, int64_t low, int64_t high) : sums(sums), low(int32_t(low)), high(int32_t(high)) {}
+  RETICLE_INLINE void points(const Planes<T, const T>& planes, int p, const int32_t* at, Whole<Vec<A>> there) {
+    std::memcpy(offset + p, at, lanes * sizeof *at);
+    nearest_values<K>(planes, p, lanes, there, value + p * WIDTH);
+    count = p + lanes;
+  }
+  RETICLE_INLINE void row(int, const Direct&) {
+    int chosen[SEGMENT], n = 0;
+    for (int q = 0; q < count; q++) {
+      chosen[n] = q;
+      n += (offset[q] >= low) & (offset[q] < high);
+    }
+    for (int k = 0; k < n; k++) add_one<WIDTH>(value + chosen[k] * WIDTH, sums + WIDTH * int64_t(offset[chosen[k]]));
+  }
+};
+
 // No planes to fetch from: rows of the buffer, in pixels, are what the windows lie in.
 template <class T, class P>
 Planes<T, const T> planes_to_add(const P& plan, const Tiling<P>& tiling, int64_t b) {
@@ -95,12 +133,21 @@ RETICLE_APART void add_rows(const P& plan, const Tiling<P>& tiling, const Matrix
   walk_rows<Where>(plan, m, b, s, planes_to_add<T>(plan, tiling, b), act);
 }
 
+// Whether the tiles are bands of rows whose pixels 32 bits can count.
+template <class P>
+bool has_bands(const P& plan, const Tiling<P>& tiling) {
+  return tiling.count[2] == 1 && plan.c.size[1] * tiling.stride[3] / tiling.channels < int64_t(1) << 31;
+}
+
 // Nearest pixels, by a grid.
 template <int K, class T, class P>
-RETICLE_APART void add_nearest_rows(const P& plan, const Tiling<P>& tiling, int64_t b, const Start& s, Wide<T>* sums) {
-  AddsOfRows<K, T> act = {sums, tiling.stride[3], tiling.aside()};
+RETICLE_APART void add_nearest_rows(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, int64_t b, const Start& s) {
   const Planes<T, const T> planes = planes_to_add<T>(plan, tiling, b);
-  repeats(plan.c.padding) ? walk_nearest<true>(plan, b, s, planes, act) : walk_nearest<false>(plan, b, s, planes, act);
+  const auto add = [&](auto act) {
+    repeats(plan.c.padding) ? walk_nearest<true>(plan, b, s, planes, act) : walk_nearest<false>(plan, b, s, planes, act);
+  };
+  if (!tiling.cut) return add(AddsOfRows<K, T>{tile.sums, tiling.stride[3], tiling.aside()});
+  add(AddsOfBand<K, T>(tile.sums - tile.origin[1] * tiling.stride[3], tile.low[1] * planes.down, tile.high[1] * planes.down));
 }
 
 // Where all windows of a block begin by a matrix, and somewhat more.
@@ -148,13 +195,15 @@ template <class T, class P>
 bool adds_directly(const P& plan, const Tiling<P>& tiling, const Matrix& m, int64_t b, int64_t block, Segment<P>& s, Start& start) {
   const Call& c = plan.c;
   const bool nearest = P::S == 1 && is_few<T>(c.channels) && is_nearest_given(plan, block);
-  if (tiling.cut || tiling.paired != (P::S == 2) || !(nearest || is_direct<T>(plan, m, block)) || !at_row(plan, block, 0, s)) return false;
+  if ((tiling.cut && !(nearest && has_bands(plan, tiling))) || tiling.paired != (P::S == 2) || !(nearest || is_direct<T>(plan, m, block)) ||
+      !at_row(plan, block, 0, s))
+    return false;
   start = {s.i, s.j, s.count};
   if (P::S == 2 && !is_finite<T>(plan, b, start)) return false;                          // must not meet a weight of 0 that is not its own
   return c.is_matrix || ((nearest || c.channels == 1) && is_somewhere(plan, b, start));  // several gain nothing
 }
 
-// One block of a tile that is the whole image. False: not such a case.
+// One block of a tile that is the whole image, or a band of it. False: not such a case.
 template <class T, class P>
 bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, const Matrix& m, int64_t b, int64_t block, Segment<P>& s) {
   if constexpr (has_direct<T, P>()) {
@@ -166,7 +215,7 @@ bool scatter_directly(const P& plan, const Tiling<P>& tiling, Tile<P>& tile, con
         with_channels<T>(plan.c.channels,
                          [&](auto k) { add_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, tiling, m, b, start, tile.sums); });
     } else if constexpr (P::S == 1) {
-      with_channels<T>(plan.c.channels, [&](auto k) { add_nearest_rows<k.value, T>(plan, tiling, b, start, tile.sums); });
+      with_channels<T>(plan.c.channels, [&](auto k) { add_nearest_rows<k.value, T>(plan, tiling, tile, b, start); });
     } else {
       add_rows<1, RowsOfGrid<typename P::A>, T>(plan, tiling, m, b, start, tile.sums);
     }

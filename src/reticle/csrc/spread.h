@@ -11,16 +11,19 @@ namespace {
 
 // How the gradient is shared out: samples, groups of planes, bands of rows.
 struct Shares {
-  // Fewer samples are cut into about so many parts; a band has so many rows and numbers at least; what is not made in place, no more than so many.
-  static constexpr int64_t ENOUGH = 4, PARTS = 8, LEAST_ROWS = 32, LEAST_NUMBERS = 1 << 14, MOST_NUMBERS = 1 << 19;
+  // Fewer samples than so many are cut; a band has so many rows and numbers at least; what is not made in place, no more than so many.
+  static constexpr int64_t ENOUGH = 4, LEAST_ROWS = 32, LEAST_NUMBERS = 1 << 14, MOST_NUMBERS = 1 << 19;
   int64_t samples, groups, bands;
   int64_t planes, rows;  // of a part
 
-  explicit Shares(const Call& c) : samples(is_shared(c) ? 1 : c.batch), planes(c.channels), rows(c.size[1]) {
+  // No sum depends on it, and so it may depend on the threads.
+  Shares(const Call& c, const Threads& threads) : samples(is_shared(c) ? 1 : c.batch), planes(c.channels), rows(c.size[1]) {
     const auto parts = [](int64_t all, int64_t of) { return (all + of - 1) / of; };
-    const int64_t wanted = samples < ENOUGH ? PARTS : 1, cells = c.size[1] * c.size[2];
-    if (wanted > 1) planes = parts(c.channels, std::min(wanted, parts(c.channels, 4)));
-    if (c.dtype != FLOAT32) planes = std::min(planes, std::max<int64_t>(MOST_NUMBERS / cells, 1));
+    const int64_t wanted = samples < ENOUGH ? threads.parts() : 1, cells = c.size[1] * c.size[2];
+    // in fours, as kernels take them: what they do with one plane gives other sums than what they do with several
+    const auto in_fours = [](int64_t n) { return n < 4 ? std::max<int64_t>(n, 1) : n / 4 * 4; };
+    if (wanted > 1) planes = 4 * parts(c.channels, 4 * std::min(wanted, parts(c.channels, 4)));
+    if (c.dtype != FLOAT32) planes = std::min(planes, in_fours(MOST_NUMBERS / cells));
     groups = parts(c.channels, planes);
     int64_t cuts = std::min({parts(wanted, groups * samples), c.size[1] / LEAST_ROWS, cells * planes / LEAST_NUMBERS});
     if (c.dtype != FLOAT32) cuts = std::max(cuts, parts(cells * planes, MOST_NUMBERS));
@@ -28,13 +31,13 @@ struct Shares {
     bands = parts(c.size[1], rows);
   }
   // Each owner of a band looks at all blocks that reach into it. Where points of a block are all over the image that is too often.
-  void join_bands(const Call& c, const std::vector<Extent>& extents) {
+  void join_bands(const Call& c, int64_t threads, const std::vector<Extent>& extents) {
     const auto looks = [&] {
       int64_t sum = 0;
       for (const Extent& e : extents) sum += e.strange != 0 ? bands : (e.high - 1) / rows - e.low / rows + 1;
       return sum;
     };
-    while (bands > 2 && looks() > 2 * int64_t(extents.size())) rows *= 2, bands = (c.size[1] + rows - 1) / rows;
+    while (bands > threads && looks() > 2 * int64_t(extents.size())) rows *= 2, bands = (c.size[1] + rows - 1) / rows;
   }
   static bool is_shared(const Call& c) { return c.grad_input.stride[0] == 0; }  // one image served the whole batch
   int64_t owners() const { return samples * groups * bands; }
@@ -66,7 +69,7 @@ struct Spread {
   Shares shares;
   std::vector<Extent> extents;  // block by block, if several owners want them
 
-  Spread(const P& p, const std::vector<char>& which) : plan(p), chosen(which), shares(p.c) {}
+  Spread(const P& p, const Threads& threads, const std::vector<char>& which) : plan(p), chosen(which), shares(p.c, threads) {}
 };
 
 // A block of the gradient of the output, and where its points are on the image.
@@ -167,7 +170,7 @@ template <class T, class P>
 void spread_all(Spread<P>& work, const Threads& threads) {
   if (work.shares.groups * work.shares.bands > 1) {
     find_extents<T>(work, threads);
-    work.shares.join_bands(work.plan.c, work.extents);
+    work.shares.join_bands(work.plan.c, threads.most, work.extents);
   }
   auto task = [](void* context, int64_t begin, int64_t end) {
     const Spread<P>& work = *(const Spread<P>*)context;
@@ -207,7 +210,7 @@ void spread_samples(const P& plan, const Threads& threads, std::vector<char>& do
     const bool all = std::find(chosen.begin(), chosen.end(), 0) == chosen.end(),
                none = std::find(chosen.begin(), chosen.end(), 1) == chosen.end();
     if (none || (Shares::is_shared(c) && !all)) return;
-    Spread<P> work(plan, chosen);
+    Spread<P> work(plan, threads, chosen);
     spread_all<T>(work, threads);
     for (int64_t b = 0; b < c.batch; b++) done[b] |= chosen[b];
   }

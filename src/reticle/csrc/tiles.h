@@ -27,15 +27,17 @@ struct Tiling {
   bool in_place;      // no buffer: sums are made in the gradient itself, one owner a sample
   int64_t stride[5];  // of an owner's buffer (-, -, z, y, x), channels innermost
 
-  explicit Tiling(const P& plan) {
+  Tiling(const P& plan, const Threads& threads) {
     const Call& c = plan.c;
     const int64_t lanes = VecOf<A>::lanes, cells = c.size[0] * c.size[1] * c.size[2];
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     paired = P::S == 2 && plan.width[2] == 2 && c.channels <= 4;
     in_place = is_in_place(c, lanes, paired);
     const bool many = (c.grad_input.stride[0] == 0 ? 1 : c.batch) * ((c.channels + channels - 1) / channels) >= 4;
-    const int64_t most = std::min(std::max(cells * channels / 8, LEAST_NUMBERS), TILE_NUMBERS);
-    cut = cells * channels > (many ? WHOLE_NUMBERS : most);
+    // uncut, places by a matrix are found in another way, with other roundings, and those must not depend on threads
+    const int64_t parts = c.is_matrix ? 8 : threads.parts();
+    const int64_t most = std::min(std::max(cells * channels / parts, LEAST_NUMBERS), TILE_NUMBERS);
+    cut = cells * channels > (many || parts == 1 ? WHOLE_NUMBERS : most);
     in_place &= !cut;
     if (in_place) {
       channels = c.channels;
@@ -46,7 +48,7 @@ struct Tiling {
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
-    if (cut) cut_to(c, most / channels);
+    if (cut) cut_to(c, most / channels, P::S == 1 && c.ndim == 2 ? c.size[2] : 256);
     lay_out(plan);
   }
   void lay_out(const P& plan) {
@@ -58,8 +60,8 @@ struct Tiling {
     stride[3] = stride[4] * (in_place ? size[2] : (size[2] + 2 * halo[2] + 2) & ~1);
     stride[2] = stride[3] * (size[1] + 2 * halo[1]);
   }
-  void cut_to(const Call& c, int64_t pixels) {
-    size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? pixels : 256);
+  void cut_to(const Call& c, int64_t pixels, int64_t width) {
+    size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? pixels : width);
     const int64_t lines = std::max<int64_t>(pixels / size[2], 8);
     size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
     size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
