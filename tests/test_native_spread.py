@@ -1,5 +1,6 @@
 """What points that are given one by one add to an image's gradient: sixteen at a time where they lie in order. Against the reference."""
 
+import itertools
 import math
 
 import pytest
@@ -106,14 +107,14 @@ PLACES = {
 def test_one_image_gets_the_same_bits_from_any_number_of_threads(place, mode, dtype):
     size, out = (150, 130), (120, 70)
     where = PLACES[place](size, out).to(torch.float64 if dtype == torch.float64 else torch.float32)
-    for channels in (1, 3, 4, 9, 20):
+    for channels, padding_mode in itertools.product((1, 3, 9, 20), ("zeros", "border")):
         image, grad = torch.rand(1, channels, *size).to(dtype), torch.rand(1, channels, *out).to(dtype)
         found = []
         for count in (1, 2, 3, 5):
             with threads(count):
-                found.append(results(image, where, out, grad, mode=mode, backend="native"))
+                found.append(results(image, where, out, grad, mode=mode, padding_mode=padding_mode, backend="native"))
         for other in found[1:]:
-            assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True)), channels
+            assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True)), (channels, padding_mode)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
