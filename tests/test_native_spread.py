@@ -67,13 +67,25 @@ def test_one_image_under_many_grids(way):
         assert_as_reference(torch.rand(1, channels, *size), grid, out)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_double_precision(way):
+    for size, out, batch, images in (((50, 64), (48, 70), 5, 5), ((131, 140), (130, 64), 1, 1), ((70, 64), (48, 70), 3, 1)):
+        for channels in (1, 2, 3, 4, 5):
+            image, grid = torch.rand(images, channels, *size).double(), grids(way, size, out, batch, 0.1).double()
+            grad = torch.rand(batch, channels, *out).double() * away_from_centres(grid, size, out)
+            got, want = (results(image, grid, out, grad, backend=backend) for backend in ("native", "reference"))
+            for a, b in zip(got, want, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11 * float(b.abs().amax()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("way", ["as it is", "two points a pixel", "slanted"])
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_a_gradient_that_is_not_finite_reaches_only_the_pixels_of_its_point(bad, way):
+def test_a_gradient_that_is_not_finite_reaches_only_the_pixels_of_its_point(bad, way, dtype):
     for size, out, batch in (((50, 64), (48, 70), 2), ((131, 140), (130, 64), 1)):
-        grid = grids(way, size, out, batch)
+        grid = grids(way, size, out, batch).to(dtype)
         for at in ((0, 0), (out[0] - 1, out[1] - 1), (out[0] // 2, 37)):
-            image, grad = torch.rand(batch, 3, *size), torch.rand(batch, 3, *out)
+            image, grad = torch.rand(batch, 3, *size, dtype=dtype), torch.rand(batch, 3, *out, dtype=dtype)
             grad[0, 1, at[0], at[1]] = bad
             got = results(image, grid, out, grad, backend="native")[1]
             want = results(image.double(), grid.double(), out, grad.double(), backend="reference")[1]
@@ -81,14 +93,15 @@ def test_a_gradient_that_is_not_finite_reaches_only_the_pixels_of_its_point(bad,
             torch.testing.assert_close(got.double().nan_to_num(0, 0, 0), want.nan_to_num(0, 0, 0), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("way", ["nearly", "four points a pixel", "upright"])
-def test_a_point_that_is_nowhere_adds_nothing(way):
+def test_a_point_that_is_nowhere_adds_nothing(way, dtype):
     for size, out, batch in (((50, 64), (48, 70), 5), ((131, 140), (130, 64), 1)):
-        grid = grids(way, size, out, batch)
+        grid = grids(way, size, out, batch).to(dtype)
         grid[0, 20, 30:34] = math.nan
         grid[0, 21, 5, 1] = math.inf
-        grad = torch.rand(batch, 3, *out) * away_from_centres(grid, size, out).nan_to_num()
-        got = results(torch.rand(batch, 3, *size), grid, out, grad, backend="native")[1]
+        grad = torch.rand(batch, 3, *out, dtype=dtype) * away_from_centres(grid, size, out).nan_to_num()
+        got = results(torch.rand(batch, 3, *size, dtype=dtype), grid, out, grad, backend="native")[1]
         want = results(torch.rand(batch, 3, *size).double(), grid.double(), out, grad.double(), backend="reference")[1]
         torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-4)
 

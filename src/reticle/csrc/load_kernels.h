@@ -1,6 +1,6 @@
 // Points that are given one by one: a register of them at a time, each reading its pixels of a row by one load; of few channels.
 #pragma once
-#include "lookup_stores.h"
+#include "point_scatter.h"
 
 namespace reticle {
 namespace {
@@ -90,6 +90,15 @@ Looked slopes_loads(const Lookup& given, A* to, int64_t down_points) {
       y += weighted(pixel, at.column_weight) * (at.row_slope[r] * gradient);
     });
     write_slopes(x, y, finder, std::min(s.count - p, lanes_of<A>()), to + row * down_points + 2 * p, seen);
+  });
+}
+
+template <class T>
+void scatter_loads(const Lookup& given, int32_t low, int32_t high, uint32_t but) {
+  const Lookup s = given;
+  using F = PlacedOf<Wide<T>>;
+  walk<F>(s, [&](int row, int p, const F& at, int64_t, auto&) {
+    if ((but >> row & 1) == 0) add_one_by_one(at, std::min(s.count - p, lanes_of<Wide<T>>()), target_of<T>(s, {low, high}, row, p, 0));
   });
 }
 

@@ -1,6 +1,6 @@
 // Points that are given one by one: sixteen at a time, each pixel looked up together with its right neighbour, in one piece.
 #pragma once
-#include "lookup_stores.h"
+#include "point_scatter.h"
 
 namespace reticle {
 namespace {
@@ -52,8 +52,6 @@ RETICLE_INLINE void sum_planes(const Lookup& s, int64_t count, const T* from, co
     store_those(reach, answer, to);
   }
 }
-
-constexpr int64_t TOGETHER = 4;  // planes whose rows the nearest cache keeps from one row of points to the next
 
 template <class T>
 Looked forward_lookup(const Lookup& given) {

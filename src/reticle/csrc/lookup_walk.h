@@ -111,15 +111,22 @@ struct SlopedOf : FoundOf<A, S> {
 };
 using Sixteen = FoundOf<float, 2>;
 using Sloped = SlopedOf<float, 2>;
-struct Placed : Sixteen {
-  I16 column, row;
+// And where its window begins.
+template <class A>
+struct PlacedOf : FoundOf<A, 2> {
+  typename Register<A>::I column, row;
 };
+using Placed = PlacedOf<float>;
 
 template <class V, class A, int S>
 RETICLE_INLINE void keep(const Tents<S, V>& x, const Tents<S, V>& y, SlopedOf<A, S>& s) {
   for (int k = 0; k < S; k++) s.column_slope[k] = x.slope[k], s.row_slope[k] = y.slope[k];
 }
-RETICLE_INLINE void keep(const Tents<2, F16>& x, const Tents<2, F16>& y, Placed& s) { s.column = x.first, s.row = y.first; }
+template <class V, class A>
+RETICLE_INLINE void keep(const Tents<2, V>& x, const Tents<2, V>& y, PlacedOf<A>& s) {
+  using I = typename Register<A>::I;
+  s.column = __builtin_convertvector(x.first, I), s.row = __builtin_convertvector(y.first, I);
+}
 template <class V, class A, int S>
 RETICLE_INLINE void keep(const Tents<S, V>&, const Tents<S, V>&, FoundOf<A, S>&) {}
 

@@ -30,21 +30,24 @@ struct Extent {
   int32_t low, high;  // rows of pixels that the others may fall on
 };
 
-struct Lookups {
+struct Scatters {
+  // The gradient of the input. Here `to` is that of the output, read, and `from` sums in the wide type, which are added to: of rows [low, high)
+  // of the image, by all rows of points but those whose bit is set.
+  void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
+  Extent (*extent)(DType, const Lookup&);
+};
+
+struct Lookups : Scatters {
   Looked (*forward)(DType, const Lookup&);
   // The gradient of the points, into numbers that lie like them, but with rows `down` apart.
   Looked (*slopes)(DType, const Lookup&, float* to, int64_t down);
-  // The gradient of the input. Here `to` is that of the output, read, and `from` sums in float, which are added to: of rows [low, high) of the
-  // image, by all rows of points but those whose bit is set.
-  void (*scatter)(DType, const Lookup&, int32_t low, int32_t high, uint32_t but);
-  Extent (*extent)(DType, const Lookup&);
   Looked (*nearest)(const Lookup&);  // forward, of float32: of one plane, or of several if `quick_forward`
   int64_t most_channels;             // with more, loads are quicker for all
   bool quick_forward;                // else loads are quicker there
 };
 
-// Without lookups: bilinear in double precision, and kernels of four pixels along an axis in single; of few channels.
-struct Loads {
+// Without lookups: bilinear in double precision, and kernels of four pixels along an axis in single, which do not scatter; of few channels.
+struct Loads : Scatters {
   Looked (*forward)(DType, const Lookup&);
   Looked (*slopes)(DType, const Lookup&, void* to, int64_t down);  // as those of Lookups
 };

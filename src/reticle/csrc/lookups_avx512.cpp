@@ -1,5 +1,6 @@
 #include <x86intrin.h>
 
+#include "lookup_kernels.h"
 #include "lookup_nearest.h"
 #include "lookup_scatter.h"
 #include "neighbours.h"
@@ -26,9 +27,9 @@ void scatter_of(DType dtype, const Lookup& s, int32_t low, int32_t high, uint32_
 }
 
 Extent extent_of(DType dtype, const Lookup& s) {
-  if (dtype == FLOAT32) return extent_lookup<float>(s);
-  if (dtype == FLOAT16) return extent_lookup<Half>(s);
-  return extent_lookup<BFloat16>(s);
+  if (dtype == FLOAT32) return extent_of_points<float>(s);
+  if (dtype == FLOAT16) return extent_of_points<Half>(s);
+  return extent_of_points<BFloat16>(s);
 }
 
 template <bool by_loads, Outside outside>
@@ -43,8 +44,8 @@ Looked nearest_of(const Lookup& s) {
   return s.outside == NEAREST_PIXEL ? nearest_in<by_loads, NEAREST_PIXEL>(s) : nearest_in<by_loads, MIRRORED_AT_EDGE>(s);
 }
 
-const Lookups all_lookups = {forward_of, slopes_of, scatter_of, extent_of, nearest_of<false>, INT64_MAX, true};
-const Lookups lookups_of_few = {forward_of, slopes_of, scatter_of, extent_of, nearest_of<true>, 4, false};
+const Lookups all_lookups = {{scatter_of, extent_of}, forward_of, slopes_of, nearest_of<false>, INT64_MAX, true};
+const Lookups lookups_of_few = {{scatter_of, extent_of}, forward_of, slopes_of, nearest_of<true>, 4, false};
 
 constexpr int TIMES = 64, MOST_TICKS = 25;  // where lookups are quick, eight of them take 5 to 15 ticks; where they are not, 50 and more
 
