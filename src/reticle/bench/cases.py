@@ -80,6 +80,8 @@ CASES = (
     Case("plane_nearest", "the same, nearest", PLANES, ("torch", "opencv"), where="random", mode="nearest"),
     Case("plane_bicubic", "the same, bicubic", PLANES, ("torch", "opencv"), where="random", mode="bicubic"),
     Case("plane_float64", "the same, bilinear in float64", PLANES, ("torch",), where="random", dtype=torch.float64),
+    Case("alone", "one plane alone, random grid", (1, 1, 512, 512), ("torch", "opencv"), where="random"),
+    Case("smooth_float64", "smooth grid in float64", IMAGES, ("torch",), where="smooth", dtype=torch.float64),
     Case("tps", "thin-plate spline, grid given", IMAGES, ("torch", "opencv"), where="tps"),
     Case("bfloat16", "b1 in bfloat16", (128, 3, 64, 64), NARROW, dtype=torch.bfloat16, short=True),
     Case("float16", "b1 in float16", (128, 3, 64, 64), NARROW, dtype=torch.float16),

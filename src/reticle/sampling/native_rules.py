@@ -113,11 +113,11 @@ def new_like(like: Tensor, size: Sequence[int]) -> Tensor:
 def gradients(name: str, grad: Tensor, input: Tensor, where: Tensor, how: Sequence[Any], fill: Tensor | None, needed: Sequence[bool]):
     """The gradients to ``input`` and ``where``, None for what is not needed; differentiable where gradients are being recorded."""
     if torch.is_grad_enabled():
-        pair = Gradient.apply(name, grad, input, where, how, fill, needed)
+        to_input, to_where = Gradient.apply(name, grad, input, where, how, fill, needed)
     else:
         with _AutoDispatchBelowAutograd():
-            pair = OPERATORS[name].backward(grad, input, where, *how[-3:], fill, *needed)
-    return [g if n else None for g, n in zip(pair, needed, strict=True)]
+            to_input, to_where = OPERATORS[name].backward(grad, input, where, *how[-3:], fill, *needed)
+    return to_input if needed[0] else None, to_where if needed[1] else None
 
 
 class Sample(torch.autograd.Function):
