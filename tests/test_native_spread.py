@@ -130,6 +130,19 @@ def test_one_image_gets_the_same_bits_from_any_number_of_threads(place, mode, dt
             assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True)), (channels, padding_mode)
 
 
+@pytest.mark.parametrize(("size", "dtype"), [((60, 60), torch.float32), ((80, 80), torch.float64)], ids=str)
+def test_a_gradient_that_is_not_finite_gives_other_channels_the_same_bits_from_any_number_of_threads(size, dtype):
+    image = torch.rand(1, 12, *size, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    grid, grad = torch.rand(1, 80, 80, 2, dtype=dtype) * 2.1 - 1.05, torch.rand(1, 12, 80, 80, dtype=dtype)
+    grad[0, 0, ::7, ::9] = math.nan
+    grad = grad.contiguous(memory_format=torch.channels_last)
+    found = []
+    for count in (1, 2, 8):
+        with threads(count):
+            found.append(results(image, grid, (80, 80), grad, padding_mode="border", backend="native")[1][:, 1:])
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_a_gradient_of_one_number_for_all_pixels(layout):
     image = torch.rand(2, 3, 40, 50).to(memory_format=layout).requires_grad_()

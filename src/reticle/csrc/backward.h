@@ -177,7 +177,7 @@ void gradient_of_input(Backward<P>& work, const Threads& threads) {
   gather_samples<T>(work, threads);
   spread_samples<T>(work.plan, threads, work.done);
   if (work.all_done()) return;
-  if (work.tiling.cut) find_all_boxes(work, threads), enlarge_tiles(work.plan, work.boxes, work.tiling);
+  if (work.tiling.cut) find_all_boxes(work, threads), enlarge_tiles(work.plan, threads, work.boxes, work.tiling);
   auto task = [](void* context, int64_t begin, int64_t end) {
     using A = typename P::A;
     const Backward<P>& work = *(const Backward<P>*)context;

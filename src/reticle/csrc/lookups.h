@@ -18,6 +18,9 @@ struct Lookup : Patch {
   }
 };
 
+// Planes that are treated together: the nearest cache keeps their rows from one row of points to the next.
+constexpr int64_t TOGETHER = 4;
+
 // Bit n: of row n.
 struct Looked {
   uint32_t lost;     // a coordinate is not finite, and what was written does not count

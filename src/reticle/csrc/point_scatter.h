@@ -5,8 +5,6 @@
 namespace reticle {
 namespace {
 
-constexpr int64_t TOGETHER = 4;  // planes whose rows the nearest cache keeps from one row of points to the next
-
 // Which numbers are from 0 to below n, a bit each.
 RETICLE_INLINE uint32_t below(I16 v, int32_t n) { return _mm512_cmplt_epu32_mask((__m512i)v, _mm512_set1_epi32(n)); }
 RETICLE_INLINE uint32_t below(I8 v, int32_t n) { return _mm256_cmplt_epu32_mask((__m256i)v, _mm256_set1_epi32(n)); }

@@ -56,7 +56,7 @@ struct Threads {
   void (*run)(int64_t count, void (*task)(void* context, int64_t begin, int64_t end), void* context);
   int64_t most;
 
-  // Parts that the work on a sample alone is cut into: two for each thread, but not ever smaller ones; for one thread they are only more to do.
+  // Parts that the work on a sample alone is cut into: two for each thread, but at most eight. For one thread they would only be more to do.
   int64_t parts() const { return most <= 1 ? 1 : most < 4 ? 2 * most : 8; }
 };
 

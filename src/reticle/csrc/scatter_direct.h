@@ -100,8 +100,8 @@ struct AddsOfBand {
   A* sums;            // of the image's first pixel
   int32_t low, high;  // from one of these offsets to before the other
   int count = 0;      // of points
-  int32_t offset[SEGMENT] = {};
-  alignas(32) A value[SEGMENT * WIDTH] = {};
+  int32_t offset[SEGMENT];
+  alignas(32) A value[SEGMENT * WIDTH];
 
   AddsOfBand(A* sums, int64_t low, int64_t high) : sums(sums), low(int32_t(low)), high(int32_t(high)) {}
   RETICLE_INLINE void points(const Planes<T, const T>& planes, int p, const int32_t* at, Whole<Vec<A>> there) {

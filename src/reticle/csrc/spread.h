@@ -11,8 +11,9 @@ namespace {
 
 // How the gradient is shared out: samples, groups of planes, bands of rows.
 struct Shares {
-  // Fewer samples than so many are cut; a band has so many rows and numbers at least; what is not made in place, no more than so many.
-  static constexpr int64_t ENOUGH = 4, LEAST_ROWS = 32, LEAST_NUMBERS = 1 << 14, MOST_NUMBERS = 1 << 19;
+  // Fewer samples than so many are cut; a band has so many rows and numbers at least; what is not made in place, no more than so many, or
+  // so many where bands are joined.
+  static constexpr int64_t ENOUGH = 4, LEAST_ROWS = 32, LEAST_NUMBERS = 1 << 14, MOST_NUMBERS = 1 << 19, MOST_JOINED = 1 << 22;
   int64_t samples, groups, bands;
   int64_t planes, rows;  // of a part
 
@@ -20,26 +21,28 @@ struct Shares {
   Shares(const Call& c, const Threads& threads) : samples(is_shared(c) ? 1 : c.batch), planes(c.channels), rows(c.size[1]) {
     const auto parts = [](int64_t all, int64_t of) { return (all + of - 1) / of; };
     const int64_t wanted = samples < ENOUGH ? threads.parts() : 1, cells = c.size[1] * c.size[2];
-    // in fours, as kernels take them: what they do with one plane gives other sums than what they do with several
-    const auto in_fours = [](int64_t n) { return n < 4 ? std::max<int64_t>(n, 1) : n / 4 * 4; };
-    if (wanted > 1) planes = 4 * parts(c.channels, 4 * std::min(wanted, parts(c.channels, 4)));
-    const bool in_place = c.dtype == FLOAT32 || c.dtype == FLOAT64;
-    if (!in_place) planes = std::min(planes, in_fours(MOST_NUMBERS / cells));
+    // as many as kernels take together: what they do with one alone gives other sums than what they do with several
+    const auto in_whole = [](int64_t n) { return n < TOGETHER ? std::max<int64_t>(n, 1) : n / TOGETHER * TOGETHER; };
+    if (wanted > 1) planes = TOGETHER * parts(c.channels, TOGETHER * std::min(wanted, parts(c.channels, TOGETHER)));
+    if (!is_in_place(c)) planes = std::min(planes, in_whole(MOST_NUMBERS / cells));
     groups = parts(c.channels, planes);
     int64_t cuts = std::min({parts(wanted, groups * samples), c.size[1] / LEAST_ROWS, cells * planes / LEAST_NUMBERS});
-    if (!in_place) cuts = std::max(cuts, parts(cells * planes, MOST_NUMBERS));
+    if (!is_in_place(c)) cuts = std::max(cuts, parts(cells * planes, MOST_NUMBERS));
     if (cuts > 1) rows = parts(c.size[1], cuts);
     bands = parts(c.size[1], rows);
   }
   // Each owner of a band looks at all blocks that reach into it. Where points of a block are all over the image that is too often.
-  void join_bands(const Call& c, int64_t threads, const std::vector<Extent>& extents) {
+  void join_bands(const Call& c, const Threads& threads, const std::vector<Extent>& extents) {
     const auto looks = [&] {
       int64_t sum = 0;
       for (const Extent& e : extents) sum += e.strange != 0 ? bands : (e.high - 1) / rows - e.low / rows + 1;
       return sum;
     };
-    while (bands > threads && looks() > 2 * int64_t(extents.size())) rows *= 2, bands = (c.size[1] + rows - 1) / rows;
+    const auto fits = [&] { return is_in_place(c) || 2 * planes * rows * c.size[2] <= MOST_JOINED; };
+    while (bands > 1 && owners() > threads.most && fits() && looks() > 2 * int64_t(extents.size()))
+      rows *= 2, bands = (c.size[1] + rows - 1) / rows;
   }
+  static bool is_in_place(const Call& c) { return c.dtype == FLOAT32 || c.dtype == FLOAT64; }
   static bool is_shared(const Call& c) { return c.grad_input.stride[0] == 0; }  // one image served the whole batch
   int64_t owners() const { return samples * groups * bands; }
 };
@@ -191,7 +194,7 @@ template <class T, class P>
 void spread_all(Spread<P>& work, const Threads& threads) {
   if (work.shares.groups * work.shares.bands > 1) {
     find_extents<T>(work, threads);
-    work.shares.join_bands(work.plan.c, threads.most, work.extents);
+    work.shares.join_bands(work.plan.c, threads, work.extents);
   }
   auto task = [](void* context, int64_t begin, int64_t end) {
     const Spread<P>& work = *(const Spread<P>*)context;

@@ -33,22 +33,23 @@ struct Tiling {
     channels = c.channels == 1 ? 1 : c.channels <= 4 ? 4 : lanes;
     paired = P::S == 2 && plan.width[2] == 2 && c.channels <= 4;
     in_place = is_in_place(c, lanes, paired);
-    const bool many = (c.grad_input.stride[0] == 0 ? 1 : c.batch) * ((c.channels + channels - 1) / channels) >= 4;
-    // uncut, places by a matrix are found in another way, with other roundings, and those must not depend on threads
-    const int64_t parts = c.is_matrix ? 8 : threads.parts();
-    const int64_t most = std::min(std::max(cells * channels / parts, LEAST_NUMBERS), TILE_NUMBERS);
-    cut = cells * channels > (many || parts == 1 ? WHOLE_NUMBERS : most);
+    const bool many = samples(c) * ((c.channels + channels - 1) / channels) >= 4;
+    const int64_t all = cells * channels;
+    // Groups must not depend on threads: one number that is not finite sends all of its group the careful way, with other roundings. So do
+    // places by a matrix, which are found in another way where an image is not cut.
+    const bool large = all > (many ? WHOLE_NUMBERS : LEAST_NUMBERS);
+    cut = large && (c.is_matrix || threads.parts() > 1 || all > WHOLE_NUMBERS);
     in_place &= !cut;
     if (in_place) {
       channels = c.channels;
-    } else if (!cut && channels == lanes) {
+    } else if (!large && channels == lanes) {
       const int64_t room = c.output.stride[1] == 1 ? LAST_NUMBERS : GROUP_NUMBERS;
       const int64_t fit = std::max<int64_t>(room / (cells * lanes), 1), wanted = (c.channels + lanes - 1) / lanes;
       channels = lanes * std::min(fit, wanted);
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
-    if (cut) cut_to(c, most / channels, P::S == 1 && c.ndim == 2 ? c.size[2] : 256);
+    if (cut) cut_to(c, std::min(std::max(all / std::max<int64_t>(threads.parts(), 2), LEAST_NUMBERS), TILE_NUMBERS) / channels, P::S == 1);
     lay_out(plan);
   }
   void lay_out(const P& plan) {
@@ -60,15 +61,19 @@ struct Tiling {
     stride[3] = stride[4] * (in_place ? size[2] : (size[2] + 2 * halo[2] + 2) & ~1);
     stride[2] = stride[3] * (size[1] + 2 * halo[1]);
   }
-  void cut_to(const Call& c, int64_t pixels, int64_t width) {
-    size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? pixels : width);
-    const int64_t lines = std::max<int64_t>(pixels / size[2], 8);
+  static int64_t samples(const Call& c) { return c.grad_input.stride[0] == 0 ? 1 : c.batch; }  // whose gradients are made
+  // Of nearest pixels of a grid, bands of rows, which are added to in one go; if they are not too low.
+  void cut_to(const Call& c, int64_t pixels, bool nearest) {
+    constexpr int64_t least = 8;  // rows
+    const bool bands = nearest && c.ndim == 2 && !c.is_matrix && least * c.size[2] <= pixels;
+    size[2] = std::min<int64_t>(c.size[2], c.ndim == 1 ? pixels : bands ? c.size[2] : 256);
+    const int64_t lines = std::max(pixels / size[2], least);
     size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
     size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
   }
-  // To tiles twice as large. False: they would be too large, or fewer than two, for as many threads.
-  bool enlarge(const P& plan) {
-    if (tiles() <= 2 || 2 * numbers() > ENLARGED_NUMBERS) return false;
+  // To tiles twice as large. False: they would be too large, or fewer than one for each thread.
+  bool enlarge(const P& plan, const Threads& threads) {
+    if (tiles() == 1 || samples(plan.c) * groups * tiles() <= threads.most || 2 * numbers() > ENLARGED_NUMBERS) return false;
     const int axis = count[2] > 1 ? 2 : count[1] > 1 ? 1 : 0;
     size[axis] = std::min(2 * size[axis], plan.c.size[axis]);
     lay_out(plan);
@@ -158,13 +163,13 @@ int64_t tiles_of(const Tiling<P>& tiling, const Box& box) {
 
 // Each owner of a tile looks at all blocks that reach into it. Where points of a block are all over the image that is too often.
 template <class P>
-void enlarge_tiles(const P& plan, const std::vector<BlockBoxes>& boxes, Tiling<P>& tiling) {
+void enlarge_tiles(const P& plan, const Threads& threads, const std::vector<BlockBoxes>& boxes, Tiling<P>& tiling) {
   const auto looks = [&] {
     int64_t sum = 0;
     for (const BlockBoxes& block : boxes) sum += tiles_of(tiling, block.whole);
     return sum;
   };
-  while (looks() > 2 * int64_t(boxes.size()) && tiling.enlarge(plan)) continue;
+  while (looks() > 2 * int64_t(boxes.size()) && tiling.enlarge(plan, threads)) continue;
 }
 
 template <class P>
