@@ -19,15 +19,21 @@ inline int64_t width_of_joined(int64_t height, int64_t width) {
 }
 
 // A block whose rows are as long as it is wide reads points, and writes pixels, in one piece of memory. Of longer rows than these it would read
-// so narrow a strip of the image that its rows of pixels serve no other row of points.
+// so narrow a strip of the image that its rows of pixels serve no other row of points. Of several planes in single precision that matters more
+// even of short rows, measured.
 constexpr int64_t LONGEST_CUT = 256;
+
+inline bool is_cut(const Call& c) {
+  const int64_t width = c.out[2];
+  const bool most_is_points = c.channels == 1 || c.mode == NEAREST || c.dtype == FLOAT64;
+  return most_is_points && width > PATCH_POINTS && width <= LONGEST_CUT && c.out[1] * width % PATCH_POINTS == 0;
+}
 
 // For the kernels alone: the tensors stay as they are.
 inline void choose_rows(Call& c) {
   const int64_t height = c.out[1], width = c.out[2], *where = c.where_stride, *output = c.output.stride;
   if (c.is_matrix || where[2] != width * where[3] || output[3] != width * output[4]) return;
-  const bool cut = width > PATCH_POINTS && width <= LONGEST_CUT && height * width % PATCH_POINTS == 0;
-  c.out[2] = cut ? PATCH_POINTS : width < PATCH_POINTS ? width_of_joined(height, width) : width;
+  c.out[2] = is_cut(c) ? PATCH_POINTS : width < PATCH_POINTS ? width_of_joined(height, width) : width;
   c.out[1] = height * width / c.out[2];
   c.output.stride[3] = c.out[2] * output[4], c.where_stride[2] = c.out[2] * where[3];
 }
