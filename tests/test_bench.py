@@ -267,6 +267,10 @@ def test_command_measures_prints_and_writes(bench, tmp_path):
         (["--cases", "tyny"], "bench: unknown case 'tyny'. Did you mean 'tiny'?"),
         (["--peers", "torhc"], "bench: unknown peer 'torhc'. Did you mean 'torch'?"),
         (["--threads", "0"], "bench: `threads` must be whole numbers of at least 1, such as 1,2; got '0'."),
+        (
+            ["--cases", "tiny", "--out", "."],
+            "bench: `out` must be a file; got the folder '.'.\n  Give a file in it, such as 'sampler--cpu.json'.",
+        ),
     ],
 )
 def test_command_answers_typos(bench, args, message):

@@ -34,7 +34,10 @@ def measure(
     # on a GPU, threads of the CPU only start kernels
     counts = check_threads(threads or "1" * (device != "cpu"))
     wanted, options = find_cases(cases, device), Options(counts, find_peers(peers), quick, memory, device=device)
-    file = out or OUT / f"sampler--{device}.json"
+    name = f"sampler--{device}.json"
+    file = out or OUT / name
+    if file.is_dir():  # now, not when the first case has been measured
+        raise ValueError(f"bench: `out` must be a file; got the folder {str(file)!r}.\n  Give a file in it, such as {str(file / name)!r}.")
     kept = read(file) if add and file.exists() else None
     done: Suite | None = None
     for case in wanted:
