@@ -1,6 +1,6 @@
 // Points that are given one by one: sixteen at a time, each pixel looked up together with its right neighbour, in one piece.
 #pragma once
-#include "point_scatter.h"
+#include "lookup_stores.h"
 
 namespace reticle {
 namespace {

@@ -93,6 +93,19 @@ void gather_directly(const P& plan, const Rows& rows, const Matrix& m, int64_t b
                      [&](auto k) { slopes_of_rows<k.value, RowsByMatrix<typename P::A>, T>(plan, m, b, first, slopes, finish); });
 }
 
+// The rows of a block that `looked` has told of: sure(row) where that is all, else they are done again.
+template <class T, class P, class Take, class Sure>
+void finish_looked(const P& plan, const Rows& rows, const Matrix& m, int64_t b, int64_t number, const Looked& looked, Segment<P>& s,
+                   Reading<P>& reading, Take take, Sure sure) {
+  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
+    const Direct answer = answer_of(looked, row);
+    if (answer.valid && !answer.wants_more(plan.c.padding))
+      sure(row);
+    else
+      gather_row<T>(plan, rows, m, b, s, reading, take);
+  }
+}
+
 // For a call for which is_lookup(). What is known of a grid is written where it belongs; of points that a matrix placed,
 // take_projected(segment, points of the block, row, gradients in pixels). Only what is left is for take().
 template <class T, class P, class Take, class TakeProjected>
@@ -105,14 +118,9 @@ void gather_by_lookups(const P& plan, const Rows& rows, const Matrix& m, int64_t
   const Lookup lookup = lookup_of<T>(plan, m, b, {s.i, s.j, s.count}, pairs);
   float* to = c.is_matrix ? gradients[0] : (float*)c.grad_where + ((b * c.out[1] + s.i) * c.out[2] + s.j) * 2;
   const Looked looked = c.lookups->slopes(c.dtype, lookup, to, 2 * (c.is_matrix ? SEGMENT : c.out[2]));
-  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
-    const Direct answer = answer_of(looked, row);
-    if (answer.valid && !answer.wants_more(c.padding)) {
-      if (c.is_matrix) take_projected(s, pairs, row, gradients[row]);
-      continue;
-    }
-    gather_row<T>(plan, rows, m, b, s, reading, take);
-  }
+  finish_looked<T>(plan, rows, m, b, number, looked, s, reading, take, [&](int row) {
+    if (c.is_matrix) take_projected(s, pairs, row, gradients[row]);
+  });
 }
 
 // The same, for a call for which is_load().
@@ -125,10 +133,7 @@ void gather_by_loads(const P& plan, const Rows& rows, const Matrix& m, int64_t b
   A* to = (A*)c.grad_where + ((b * c.out[1] + s.i) * c.out[2] + s.j) * 2;
   PairsOf<A> pairs;
   const Looked looked = c.loads->slopes(c.dtype, lookup_of_grid<T>(plan, b, {s.i, s.j, s.count}, pairs), to, 2 * c.out[2]);
-  for (int row = 0; row < BLOCK_ROWS && at_row(plan, number, row, s); row++) {
-    const Direct answer = answer_of(looked, row);
-    if (!answer.valid || answer.wants_more(c.padding)) gather_row<T>(plan, rows, m, b, s, reading, take);
-  }
+  finish_looked<T>(plan, rows, m, b, number, looked, s, reading, take, [](int) {});
 }
 
 // Slopes of a block in whichever way is quickest: with several channels of a given grid, registers run out.

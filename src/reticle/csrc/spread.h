@@ -156,7 +156,7 @@ void spread_sample(const Spread<P>& work, int64_t b, Segment<P>& s, Part<typenam
 }
 
 // The part of owner `n`: in the gradient, or in `buffer`, which has room for any.
-template <class T, class P>
+template <class P>
 Part<typename P::A> part_of(const Spread<P>& work, int64_t n, typename P::A* buffer) {
   using A = typename P::A;
   const Call& c = work.plan.c;
@@ -167,7 +167,7 @@ Part<typename P::A> part_of(const Spread<P>& work, int64_t n, typename P::A* buf
   part.width = c.size[2];
   part.first = group * shares.planes, part.planes = std::min(shares.planes, c.channels - part.first);
   part.low = band * shares.rows, part.high = std::min(part.low + shares.rows, c.size[1]);
-  if (std::is_same<T, A>::value) {
+  if (Shares::is_in_place(c)) {
     part.to = (A*)c.grad_input.data + b * stride[0] + part.first * stride[1], part.plane = stride[1];
   } else {
     part.plane = shares.rows * part.width, part.to = buffer - part.low * part.width;
@@ -201,13 +201,13 @@ void spread_all(Spread<P>& work, const Threads& threads) {
     const Call& c = work.plan.c;
     const Shares& shares = work.shares;
     using A = typename P::A;
-    const bool in_place = std::is_same<T, A>::value, shared = Shares::is_shared(c);
+    const bool in_place = Shares::is_in_place(c), shared = Shares::is_shared(c);
     const std::unique_ptr<A[]> buffer(in_place ? nullptr : new A[shares.planes * shares.rows * c.size[2]]);
     Segment<P> s;
     for (int64_t n = begin; n < end; n++) {
       const int64_t b = n / shares.bands / shares.groups;
       if (!work.chosen[b]) continue;
-      Part<A> part = part_of<T>(work, n, buffer.get());
+      Part<A> part = part_of(work, n, buffer.get());
       for (int64_t from = shared ? 0 : b; from < (shared ? c.batch : b + 1); from++) spread_sample<T>(work, from, s, part);
       part.touch(part.low, part.high);
       if (!in_place) write_part<T>(work.plan, b, part);

@@ -49,7 +49,8 @@ struct Tiling {
     }
     groups = (c.channels + channels - 1) / channels;
     std::copy(c.size, c.size + 3, size);
-    if (cut) cut_to(c, std::min(std::max(all / std::max<int64_t>(threads.parts(), 2), LEAST_NUMBERS), TILE_NUMBERS) / channels, P::S == 1);
+    const int64_t part = all / std::max<int64_t>(threads.parts(), 2);
+    if (cut) cut_to(c, std::min(std::max(part, LEAST_NUMBERS), TILE_NUMBERS) / channels, P::S == 1);
     lay_out(plan);
   }
   void lay_out(const P& plan) {
@@ -71,7 +72,7 @@ struct Tiling {
     size[1] = std::min<int64_t>(c.size[1], c.ndim == 3 ? std::max<int64_t>(int64_t(std::sqrt(double(lines))), 4) : lines);
     size[0] = std::min<int64_t>(c.size[0], std::max<int64_t>(lines / size[1], 4));
   }
-  // To tiles twice as large. False: they would be too large, or fewer than one for each thread.
+  // To tiles twice as large. False: they would be too large, or there are no more of them than threads.
   bool enlarge(const P& plan, const Threads& threads) {
     if (tiles() == 1 || samples(plan.c) * groups * tiles() <= threads.most || 2 * numbers() > ENLARGED_NUMBERS) return false;
     const int axis = count[2] > 1 ? 2 : count[1] > 1 ? 1 : 0;
