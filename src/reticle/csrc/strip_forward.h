@@ -4,7 +4,6 @@
 //   output = sum over rows r of the rectangle of tent(y - r) * ((1 - f) * pixel[r][floor x] + f * pixel[r][floor x + 1])
 #pragma once
 #include "strip_ahead.h"
-#include "strip_pieces.h"
 
 namespace reticle {
 namespace {
@@ -55,12 +54,13 @@ RETICLE_APART uint32_t sum_planes(const Strip& given, const Pieces<L>& pieces, c
   Strip s = given;  // nothing that is written can change it
   s.past = s.past && streams<L, T>();
   const typename L::template Reach<narrow> reach(s.width);
-  const StripAhead ahead = ahead_of(s, pieces.height);
+  const StripAhead ahead = ahead_of(s, pieces);
   uint32_t strange = 0;
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
     typename L::Answer check = {};
     for (int n = 0; n < pieces.a_row; n++)
       sum_piece<L, K, R, narrow>(s, reach, pieces, i, n, ahead.from(i), from, to + pieces.point[n], check);
+    ahead.from(i).fetch_other_end<K>(s, from + pieces.first[i][pieces.a_row - 1]);
     strange |= uint32_t(!is_zero(check)) << i;
   }
   return strange;

@@ -8,7 +8,6 @@
 // points, the other the second.
 #pragma once
 #include "strip_ahead.h"
-#include "strip_pieces.h"
 
 namespace reticle {
 namespace {
@@ -140,7 +139,7 @@ struct Gatherer {
   const Around around;
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
-  const StripAhead ahead{s, around.height, {around.rows_along_x, around.columns_along_x}, {around.rows_along_y, around.columns_along_y}};
+  const StripAhead ahead{s, around.height, Lanes::columns, {around.rows_along_x, around.columns_along_x}, {around.rows_along_y, around.columns_along_y}};
   const int whole = s.count / Lanes::points, pieces = (s.count + Lanes::points - 1) / Lanes::points;
   alignas(64) double pixels[RowsAround::room];  // the first of each piece; the last may hold some of the piece before, again
   RowsAround rows;
@@ -189,6 +188,7 @@ struct Gatherer {
         }
       }
     }
+    if (!rows.none[pieces - 1]) soon.fetch_other_end<K>(s, from + rows.from[0][pieces - 1]);
     return is_zero(check) && is_zero(check_two);
   }
 

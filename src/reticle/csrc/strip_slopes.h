@@ -2,7 +2,6 @@
 // what is known of the points is summed at once.
 #pragma once
 #include "strip_ahead.h"
-#include "strip_pieces.h"
 
 namespace reticle {
 namespace {
@@ -73,7 +72,7 @@ template <int K, class T, class Slopes>
 RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
                                        LaneSums& y, Slopes slopes) {
   using V = Lanes::V;
-  const StripAhead ahead = ahead_of(s, pieces.height);
+  const StripAhead ahead = ahead_of(s, pieces);
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
     const Soon soon = ahead.from(i);
@@ -89,6 +88,7 @@ RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& piec
       row_x += along_x, row_x_moved += along_x * j;
       row_y += along_y, row_y_moved += along_y * j;
     }
+    soon.fetch_other_end<K>(s, from + pieces.first[i][pieces.a_row - 1]);
     x.add(row_x, row_x_moved, i);
     y.add(row_y, row_y_moved, i);
   }
