@@ -14,42 +14,55 @@ struct Moves {
 
 // Numbers from what a piece has at work to what will be, of Strip::from and of Strip::to.
 struct Soon {
-  int64_t from = 0, to = 0;  // `from` 0: unknown, or an image so small that it stays in the caches
-  int64_t other_end = 0;     // of the pixels at `from`, if the last piece of a row is the first to read there
+  int count = 0;  // 0: unknown, or an image so small that it stays in the caches
+  int64_t from[4], to;
+  int64_t other_end;  // of the pixels at from[0], where the last piece of a row is the first to read there, else 0
 
   // K planes; `writes`: to will be written.
   template <int K, bool writes, class T>
   RETICLE_INLINE void fetch(const Strip& s, const T* from_now, const T* to_now) const {
-    for (int k = 0; k < K && from; k++) {
-      __builtin_prefetch(from_now + from + k * s.plane);
+    if (count == 0) return;
+    for (int k = 0; k < K; k++) {
+      __builtin_prefetch(from_now + from[0] + k * s.plane);
       if (!s.past) __builtin_prefetch(to_now + to + k * s.plane_to, writes);
     }
+    for (int q = 1; q < count; q++)
+      for (int k = 0; k < K; k++) __builtin_prefetch(from_now + from[q] + k * s.plane);
   }
   // After the last piece of a row.
   template <int K, class T>
   RETICLE_INLINE void fetch_other_end(const Strip& s, const T* from_now) const {
-    for (int k = 0; k < K && other_end; k++) __builtin_prefetch(from_now + from + other_end + k * s.plane);
+    for (int k = 0; k < K && count && other_end; k++) __builtin_prefetch(from_now + from[0] + other_end + k * s.plane);
   }
 };
 
 class StripAhead {
  public:
-  // A piece reads so many rows of so many columns.
-  StripAhead(const Strip& s, int height, int columns, Moves along, Moves to_next_row) {
+  // A piece of so many points reads so many rows of so many columns.
+  StripAhead(const Strip& s, int points, int height, int columns, Moves along, Moves to_next_row) {
     if (int64_t(s.height) * s.width * s.channels < LEAST) return;
-    const int64_t new_row = to_next_row.y > 0 ? height - 1 : 0;  // of them: by steps up to 1, the others have been read before
-    // The piece that runs ahead, the next one or the one before, has been on this row: new are the pixels on the other side.
-    const bool next_ahead = along.y * to_next_row.y > 0, at_right = next_ahead != (along.x > 0);
-    const int64_t new_column = at_right ? columns - 1 : 0;
-    const auto pixels = [&](double points, double rows) {
+    // The piece that runs ahead, the next one or the one before, has been on a row before: new are the pixels on the other side.
+    const bool down = to_next_row.y > 0, next_ahead = (along.y > 0) == down && along.y != 0, at_right = next_ahead != (along.x > 0);
+    const int64_t row = down ? height - 1 : 0, column = at_right ? columns - 1 : 0;
+    // by larger steps another row is new, and another line of the caches
+    const int64_t other_row = std::fabs(to_next_row.y) < 1.1 ? 0 : down ? -s.down : s.down;
+    const int64_t other_line = points * std::fabs(along.x) < 1.1 * LINE ? 0 : at_right ? -LINE : LINE;
+    const auto soon = [&](double points, double rows, int64_t to) {
       const double y = points * along.y + rows * to_next_row.y, x = points * along.x + rows * to_next_row.x;
-      const bool near = std::fabs(y) < 2 * PATCH_POINTS && std::fabs(x) < 4 * PATCH_POINTS;
-      return near ? (std::lrint(y) + new_row) * s.down + std::lrint(x) + new_column : 0;
+      Soon soon;
+      if (!(std::fabs(y) < 2 * PATCH_POINTS && std::fabs(x) < 4 * PATCH_POINTS)) return soon;
+      const int64_t first = (std::lrint(y) + row) * s.down + std::lrint(x) + column;
+      const auto add = [&](int64_t from) { soon.from[soon.count++] = from; };
+      add(first);
+      if (other_row) add(first + other_row);
+      if (other_line) add(first + other_line);
+      if (other_row && other_line) add(first + other_row + other_line);
+      soon.to = to, soon.other_end = !next_ahead ? 0 : at_right ? 1 - columns : columns - 1;
+      return soon;
     };
-    const int64_t other_end = !next_ahead ? 0 : at_right ? 1 - columns : columns - 1;
     last_rows = s.rows - ROWS;
-    below = {pixels(0, ROWS), ROWS * s.down_to, other_end};
-    beside = {pixels(PATCH_POINTS, -last_rows), -last_rows * s.down_to + PATCH_POINTS, other_end};
+    below = soon(0, ROWS, ROWS * s.down_to);
+    beside = soon(PATCH_POINTS, -last_rows, -last_rows * s.down_to + PATCH_POINTS);
   }
   // What row `i` of a block looks at. The last ones look at the first ones of the block beside theirs.
   RETICLE_INLINE const Soon& from(int i) const { return i < last_rows ? below : beside; }
@@ -57,6 +70,7 @@ class StripAhead {
  private:
   static constexpr int ROWS = 6;             // so many rows of points ahead
   static constexpr int64_t LEAST = 1 << 18;  // numbers of an image
+  static constexpr int64_t LINE = 16;        // numbers of a line of the caches
   int64_t last_rows = 0;
   Soon below, beside;
 };
@@ -64,7 +78,7 @@ class StripAhead {
 // By a block of the output.
 template <class L>
 StripAhead ahead_of(const Strip& s, const Pieces<L>& pieces) {
-  return {s, pieces.height, L::columns, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
+  return {s, L::points, pieces.height, L::columns, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
 }
 
 }  // namespace

@@ -51,12 +51,13 @@ struct FourColumns {
 // K planes of piece `n` of row `i`.
 template <int K, bool narrow, class T>
 RETICLE_INLINE void sum_cubic_piece(const Strip& s, const Cubic& kernel, const Lanes::Reach<narrow>& reach, const Pieces<Lanes>& pieces,
-                                    int i, int n, const T* from, T* to, Lanes::Half& check) {
+                                    int i, int n, const Soon& soon, const T* from, T* to, Lanes::Half& check) {
   using V = Lanes::V;
   const V one = V{} + 1;
   Points<Lanes> at = pieces.free(i, n);
   const FourColumns columns(at.x);
   from += pieces.first[i][n];
+  soon.fetch<K, true>(s, from, to);
   V first[K] = {}, second[K] = {};
   for (int r = 0; r < pieces.height; r++, from += s.down, at.y -= one) {
     const V row_weight = kernel.weight(at.y);
@@ -80,10 +81,13 @@ RETICLE_APART uint32_t sum_cubic_planes(const Strip& given, const Pieces<Lanes>&
   const Strip s = given;
   const Cubic kernel(s.mode);
   const Lanes::Reach<narrow> reach(s.width);
+  const StripAhead ahead = ahead_of(s, pieces);
   uint32_t strange = 0;
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
     Lanes::Half check = {};
-    for (int n = 0; n < pieces.a_row; n++) sum_cubic_piece<K>(s, kernel, reach, pieces, i, n, from, to + pieces.point[n], check);
+    for (int n = 0; n < pieces.a_row; n++)
+      sum_cubic_piece<K>(s, kernel, reach, pieces, i, n, ahead.from(i), from, to + pieces.point[n], check);
+    ahead.from(i).fetch_other_end<K>(s, from + pieces.first[i][pieces.a_row - 1]);
     strange |= uint32_t(!is_zero(check)) << i;
   }
   return strange;

@@ -139,7 +139,12 @@ struct Gatherer {
   const Around around;
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
-  const StripAhead ahead{s, around.height, Lanes::columns, {around.rows_along_x, around.columns_along_x}, {around.rows_along_y, around.columns_along_y}};
+  const StripAhead ahead{s,
+                         Lanes::points,
+                         around.height,
+                         Lanes::columns,
+                         {around.rows_along_x, around.columns_along_x},
+                         {around.rows_along_y, around.columns_along_y}};
   const int whole = s.count / Lanes::points, pieces = (s.count + Lanes::points - 1) / Lanes::points;
   alignas(64) double pixels[RowsAround::room];  // the first of each piece; the last may hold some of the piece before, again
   RowsAround rows;

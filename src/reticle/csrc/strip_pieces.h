@@ -22,7 +22,8 @@ struct Points {
 // Rows of a rectangle; a point reads `taps` pixels along an axis.
 template <class L>
 int32_t pieces_height(const Strip& s, int taps) {
-  return std::min(s.height, int32_t(std::ceil((L::points - 1) * std::fabs(s.y.along) + 0.001)) + taps);
+  const int32_t more = s.y.along == 0 ? 0 : int32_t(std::ceil((L::points - 1) * std::fabs(s.y.along) + 0.001));
+  return std::min(s.height, more + taps);
 }
 
 // The rectangles of a block: a piece is as many points as a vector has.
