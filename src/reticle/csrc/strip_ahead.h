@@ -39,46 +39,60 @@ struct Soon {
 class StripAhead {
  public:
   // A piece of so many points reads so many rows of so many columns.
-  StripAhead(const Strip& s, int points, int height, int columns, Moves along, Moves to_next_row) {
+  struct Piece {
+    int points, height, columns;
+  };
+  // `planes` are treated together.
+  StripAhead(const Strip& s, int planes, Piece piece, Moves along, Moves to_next_row) {
     if (int64_t(s.height) * s.width * s.channels < LEAST) return;
     // The piece that runs ahead, the next one or the one before, has been on a row before: new are the pixels on the other side.
     const bool down = to_next_row.y > 0, next_ahead = (along.y > 0) == down && along.y != 0, at_right = next_ahead != (along.x > 0);
-    const int64_t row = down ? height - 1 : 0, column = at_right ? columns - 1 : 0;
+    const int64_t bottom = (piece.height - 1) * s.down, right = piece.columns - 1;
     // by larger steps another row is new, and another line of the caches
     const int64_t other_row = std::fabs(to_next_row.y) < 1.1 ? 0 : down ? -s.down : s.down;
-    const int64_t other_line = points * std::fabs(along.x) < 1.1 * LINE ? 0 : at_right ? -LINE : LINE;
-    const auto soon = [&](double points, double rows, int64_t to) {
+    const int64_t other_line = piece.points * std::fabs(along.x) < 1.1 * LINE ? 0 : at_right ? -LINE : LINE;
+    const auto soon = [&](double points, double rows, int64_t next_plane, int64_t to) {
       const double y = points * along.y + rows * to_next_row.y, x = points * along.x + rows * to_next_row.x;
       Soon soon;
       if (!(std::fabs(y) < 2 * PATCH_POINTS && std::fabs(x) < 4 * PATCH_POINTS)) return soon;
-      const int64_t first = (std::lrint(y) + row) * s.down + std::lrint(x) + column;
       const auto add = [&](int64_t from) { soon.from[soon.count++] = from; };
+      soon.to = next_plane * s.plane_to + to, soon.other_end = 0;
+      const int64_t first = next_plane * s.plane + std::lrint(y) * s.down + std::lrint(x) + (down ? bottom : 0) + (at_right ? right : 0);
       add(first);
+      if (next_plane) {  // nothing of them has been read
+        add(first + (down ? -bottom : bottom));
+        return soon;
+      }
       if (other_row) add(first + other_row);
       if (other_line) add(first + other_line);
       if (other_row && other_line) add(first + other_row + other_line);
-      soon.to = to, soon.other_end = !next_ahead ? 0 : at_right ? 1 - columns : columns - 1;
+      if (next_ahead) soon.other_end = at_right ? -right : right;
       return soon;
     };
     last_rows = s.rows - ROWS;
-    below = soon(0, ROWS, ROWS * s.down_to);
-    beside = soon(PATCH_POINTS, -last_rows, -last_rows * s.down_to + PATCH_POINTS);
+    below = soon(0, ROWS, 0, ROWS * s.down_to);
+    if (planes < s.channels)
+      next = soon(0, -last_rows, planes, -last_rows * s.down_to);
+    else if (s.count < PATCH_POINTS)
+      next = below;
+    else
+      next = soon(PATCH_POINTS, -last_rows, 0, -last_rows * s.down_to + PATCH_POINTS);
   }
-  // What row `i` of a block looks at. The last ones look at the first ones of the block beside theirs.
-  RETICLE_INLINE const Soon& from(int i) const { return i < last_rows ? below : beside; }
+  // What row `i` of a block looks at. The last ones look at the first ones of the next planes, or of the block beside theirs.
+  RETICLE_INLINE const Soon& from(int i) const { return i < last_rows ? below : next; }
 
  private:
   static constexpr int ROWS = 6;             // so many rows of points ahead
-  static constexpr int64_t LEAST = 1 << 18;  // numbers of an image
+  static constexpr int64_t LEAST = 1 << 17;  // numbers of an image
   static constexpr int64_t LINE = 16;        // numbers of a line of the caches
   int64_t last_rows = 0;
-  Soon below, beside;
+  Soon below, next;
 };
 
 // By a block of the output.
-template <class L>
+template <int planes, class L>
 StripAhead ahead_of(const Strip& s, const Pieces<L>& pieces) {
-  return {s, L::points, pieces.height, L::columns, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
+  return {s, planes, {L::points, pieces.height, L::columns}, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
 }
 
 }  // namespace

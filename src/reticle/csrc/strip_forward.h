@@ -54,7 +54,7 @@ RETICLE_APART uint32_t sum_planes(const Strip& given, const Pieces<L>& pieces, c
   Strip s = given;  // nothing that is written can change it
   s.past = s.past && streams<L, T>();
   const typename L::template Reach<narrow> reach(s.width);
-  const StripAhead ahead = ahead_of(s, pieces);
+  const StripAhead ahead = ahead_of<K>(s, pieces);
   uint32_t strange = 0;
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
     typename L::Answer check = {};

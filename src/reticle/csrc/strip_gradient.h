@@ -140,9 +140,8 @@ struct Gatherer {
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
   const StripAhead ahead{s,
-                         Lanes::points,
-                         around.height,
-                         Lanes::columns,
+                         int(s.channels),
+                         {Lanes::points, around.height, Lanes::columns},
                          {around.rows_along_x, around.columns_along_x},
                          {around.rows_along_y, around.columns_along_y}};
   const int whole = s.count / Lanes::points, pieces = (s.count + Lanes::points - 1) / Lanes::points;

@@ -72,7 +72,7 @@ template <int K, class T, class Slopes>
 RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
                                        LaneSums& y, Slopes slopes) {
   using V = Lanes::V;
-  const StripAhead ahead = ahead_of(s, pieces);
+  const StripAhead ahead = ahead_of<K>(s, pieces);
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
     const Soon& soon = ahead.from(i);
