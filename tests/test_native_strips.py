@@ -22,13 +22,35 @@ def test_images_turned_and_enlarged(channels, size, out, padding_mode):
             assert_as_reference(image, matrices(scale, degrees), out, padding_mode=padding_mode)
 
 
-@pytest.mark.parametrize(("size", "out"), [((2, 32), (3, 16)), ((3, 33), (17, 17)), ((7, 47), (2, 31)), ((65, 64), (5, 79))], ids=str)
+# as wide as sixteen neighbours want at least: 24 columns of float32, 32 of bfloat16
+@pytest.mark.parametrize(
+    ("size", "out"), [((2, 24), (3, 16)), ((3, 25), (17, 17)), ((2, 32), (3, 16)), ((3, 33), (17, 17)), ((65, 64), (5, 79))], ids=str
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_sixteen_neighbours_of_images_as_wide_as_they_want_at_least(dtype, size, out):
+def test_sixteen_neighbours_of_narrow_images(dtype, size, out):
     tol = 2e-5 if dtype == torch.float32 else 1.6e-2
     for degrees in (0, 2, 5, 11, 15, 178):
         for scale in (0.1, 0.95, 2.0):
             assert_as_reference(torch.rand(2, 5, *size).to(dtype), matrices(scale, degrees, shift=0.6), out, tol=tol)
+
+
+@pytest.mark.parametrize("step", [1.4, 1.466, 1.4667, 1.48, 1.99, 2.0])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+def test_sixteen_neighbours_that_lie_as_far_apart_as_they_may(step, padding_mode):
+    for degrees in (0, 3, 180):
+        for shift in (0.0, 0.0163, 0.0309):
+            assert_as_reference(
+                torch.rand(1, 3, 40, 70), matrices(step, degrees, batch=1, shift=shift), (40, 70), padding_mode=padding_mode
+            )
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("height", [2, 3, 9, 40])
+def test_upright_images_whose_rows_lie_on_rows_of_pixels_and_between(height, mode):
+    image = torch.rand(1, 3, height, 50)
+    for rows in (0.0, 1.0, -1.0, 1e-7, -1e-7, 0.25, 0.75, 1.25):
+        matrix = torch.tensor([[[0.9, 0.0, 0.011], [0.0, 1.0, 2 * rows / height]]], dtype=torch.float64)
+        assert_as_reference(image, matrix, (height, 50), mode=mode)
 
 
 @pytest.mark.parametrize("width", [1408, 1400, 1409])
@@ -154,19 +176,23 @@ def test_what_is_not_finite_reaches_only_the_pixels_it_belongs_to(degrees, bad):
         torch.testing.assert_close(a[a.isfinite()].double(), b[b.isfinite()], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("entry", "shift"), [(-1.0, 0.0), (-0.5, 0.0), (-0.75, 0.0), (1.0, -0.05), (1.0, -0.025)])
-def test_slopes_lose_no_pixel_to_rounding(entry, shift):
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("entry", "shift"), [(-1.0, 0.0), (-0.5, 0.0), (-0.75, 0.0), (1.0, 0.0), (1.0, -0.05), (1.0, -0.025)])
+def test_slopes_lose_no_pixel_to_rounding(entry, shift, axis):
     """On a ramp every slope is 1, wherever rounding puts a point; one of a pixel that was lost would be as large as the pixel."""
-    matrix = torch.tensor([[[entry, 0.0, shift], [0.0, 1.0, 0.0]]])
-    for width in range(8, 48):
-        ramp = (torch.arange(width) + 1.0).expand(1, 1, 8, width)
-        outs = range(8, 48) if shift == 0 else [width // 2]
+    matrix = torch.eye(2, 3)[None].clone()
+    matrix[0, axis, axis], matrix[0, axis, 2] = entry, shift
+    for length in range(8, 48):
+        ramp = (torch.arange(length) + 1.0).expand(1, 1, 8, length)
+        ramp = ramp.mT.contiguous() if axis else ramp
+        outs = range(8, 48) if shift == 0 else [length // 2]
         for out in outs:
-            x = (source_grid(matrix.double(), (8, out), align_corners=False)[..., 0] + 1) * width / 2 - 0.5
-            grad = ((x > 0.5) & (x < width - 1.5)).float()[:, None]  # away from where the image ends
+            size = ((8, out), (out, 8))[axis]
+            at = (source_grid(matrix.double(), size, align_corners=False)[..., axis] + 1) * length / 2 - 0.5
+            grad = ((at > 0.5) & (at < length - 1.5)).float()[:, None]  # away from where the image ends
             theta = matrix.clone().requires_grad_()
-            warp(ramp, theta, (8, out), backend="native").backward(grad)
-            assert abs(float(theta.grad[0, 0, 2]) - float(grad.sum()) * width / 2) < 1e-3 * (1 + float(grad.sum()) * width)
+            warp(ramp, theta, size, backend="native").backward(grad)
+            assert abs(float(theta.grad[0, axis, 2]) - float(grad.sum()) * length / 2) < 1e-3 * (1 + float(grad.sum()) * length)
 
 
 @pytest.mark.parametrize(("width", "out"), [(1000, 20), (5000, 33), (100_003, 32)])

@@ -21,7 +21,7 @@ struct Soon {
   // K planes; `writes`: to will be written.
   template <int K, bool writes, class T>
   RETICLE_INLINE void fetch(const Strip& s, const T* from_now, const T* to_now) const {
-    if (count == 0) return;
+    if (__builtin_expect(count == 0, 1)) return;
     for (int k = 0; k < K; k++) {
       __builtin_prefetch(from_now + from[0] + k * s.plane);
       if (!s.past) __builtin_prefetch(to_now + to + k * s.plane_to, writes);
@@ -32,7 +32,7 @@ struct Soon {
   // After the last piece of a row.
   template <int K, class T>
   RETICLE_INLINE void fetch_other_end(const Strip& s, const T* from_now) const {
-    for (int k = 0; k < K && count && other_end; k++) __builtin_prefetch(from_now + from[0] + other_end + k * s.plane);
+    for (int k = 0; k < K && __builtin_expect(count && other_end, 0); k++) __builtin_prefetch(from_now + from[0] + other_end + k * s.plane);
   }
 };
 
