@@ -176,6 +176,16 @@ def test_what_is_not_finite_reaches_only_the_pixels_it_belongs_to(degrees, bad):
         torch.testing.assert_close(a[a.isfinite()].double(), b[b.isfinite()], rtol=1e-4, atol=1e-5)
 
 
+def test_a_row_of_upright_points_that_rounding_moves_sees_what_is_not_finite_on_either_side():
+    """Some of these rows lie on a row of pixels for the reference, and beside it by as much as numbers are rounded for the kernel."""
+    matrix = torch.tensor([[[1.0, 0.0, 0.1], [0.0, -1.0, -0.125]]], dtype=torch.float64)
+    for row in range(16):
+        image = torch.rand(1, 1, 16, 31)
+        image[0, 0, row] = math.inf
+        got, want = warp(image, matrix, (48, 64), backend="native"), warp(image.double(), matrix, (48, 64), backend="reference")
+        assert torch.equal(got.isfinite(), want.isfinite())
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize(("entry", "shift"), [(-1.0, 0.0), (-0.5, 0.0), (-0.75, 0.0), (1.0, 0.0), (1.0, -0.05), (1.0, -0.025)])
 def test_slopes_lose_no_pixel_to_rounding(entry, shift, axis):

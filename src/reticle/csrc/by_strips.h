@@ -38,6 +38,17 @@ bool goes_past(const P& plan, const Strip& s) {
   return uintptr_t(s.to) % 64 == 0 && (s.channels == 1 || s.plane_to % line == 0) && s.down_to % line == 0 && s.count % line == 0;
 }
 
+// Whether the rows of points lie so that upright rectangles need no row to spare, see Strip.
+bool is_upright(const Strip& s) {
+  constexpr double rounding = 1e-9;
+  if (s.y.along != 0) return false;
+  for (int i = 0; i < s.rows; i++) {
+    const double at = s.y.start + s.y.below * i, behind = at - std::floor(at);
+    if (behind != 0 && (behind < rounding || behind > 1 - rounding)) return false;
+  }
+  return true;
+}
+
 template <class T, class P>
 Strip strip_of(const P& plan, const Matrix& m, int64_t b, const Start& start) {
   const auto line = [&](int a) {
@@ -45,7 +56,9 @@ Strip strip_of(const P& plan, const Matrix& m, int64_t b, const Start& start) {
     const double first = m.pixels.origin[a] + (step[1] * double(start.i) + step[2] * double(start.j));
     return Strip::Line{P::S == 1 ? first + 0.5 : first, step[2], step[1]};
   };
-  return {patch_of<T>(plan, b, start), plan.c.mode, false, line(2), line(1)};
+  Strip s = {patch_of<T>(plan, b, start), plan.c.mode, false, false, line(2), line(1)};
+  s.upright = is_upright(s);
+  return s;
 }
 
 // --- the gradient of the input ---

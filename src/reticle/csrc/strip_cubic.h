@@ -81,7 +81,7 @@ RETICLE_APART uint32_t sum_cubic_planes(const Strip& given, const Pieces<Lanes>&
   const Strip s = given;
   const Cubic kernel(s.mode);
   const Lanes::Reach<narrow> reach(s.width);
-  const StripAhead ahead = ahead_of<K>(s, pieces);
+  const StripAhead ahead = ahead_of<K>(s, pieces, from);
   uint32_t strange = 0;
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
     Lanes::Half check = {};

@@ -54,7 +54,7 @@ RETICLE_APART uint32_t sum_planes(const Strip& given, const Pieces<L>& pieces, c
   Strip s = given;  // nothing that is written can change it
   s.past = s.past && streams<L, T>();
   const typename L::template Reach<narrow> reach(s.width);
-  const StripAhead ahead = ahead_of<K>(s, pieces);
+  const StripAhead ahead = ahead_of<K>(s, pieces, from);
   uint32_t strange = 0;
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
     typename L::Answer check = {};
@@ -81,7 +81,7 @@ template <class T, bool narrow, class L>
 uint32_t sum_strip_of(const Strip& s) {
   const Pieces<L> pieces(s, 0, 2);  // a pixel lost to rounding had no weight to speak of
   if constexpr (has_heights<T>()) {
-    if (pieces.height == 2 && !narrow) return sum_strip<2, narrow, L, T>(s, pieces);
+    if (pieces.height == 2) return sum_strip<2, narrow, L, T>(s, pieces);
     if (pieces.height == 3) return sum_strip<3, narrow, L, T>(s, pieces);
     if (pieces.height == 4) return sum_strip<4, narrow, L, T>(s, pieces);
     if (pieces.height == 5) return sum_strip<5, narrow, L, T>(s, pieces);
@@ -92,13 +92,12 @@ uint32_t sum_strip_of(const Strip& s) {
 }
 
 #if defined(__AVX512F__)
-// Whether sixteen points are quicker summed together than eight and eight: what is worked out for each point alone is then done half as often,
-// but their pixels lie on more rows. Two rows more were as quick, measured.
+// Whether the pixels of sixteen points fit, and these are quicker summed together than eight and eight: what is worked out for each point alone
+// is then done half as often, but their pixels lie on more rows. Two rows more were as quick, measured.
 template <class Wide>
 bool is_wide(const Strip& s) {
-  if (s.count < Wide::points || s.width < Wide::columns) return false;
-  if ((Wide::points - 1) * std::fabs(s.x.along) + 2.01 > Wide::columns && Wide::columns < 32) return false;
-  return pieces_height<Wide>(s, 2) <= pieces_height<Lanes>(s, 2) + 2;
+  if (s.count < Wide::points || s.width < Wide::columns || std::fabs(s.x.along) > Wide::most_step()) return false;
+  return pieces_height<Wide>(s, 0, 2) <= pieces_height<Lanes>(s, 0, 2) + 2;
 }
 #endif
 

@@ -28,7 +28,7 @@ template <int K, bool narrow, class T>
 RETICLE_APART void copy_planes(const Strip& given, const Pieces<Lanes>& pieces, const T* from, T* to) {
   const Strip s = given;
   const Lanes::Reach<narrow> reach(s.width);
-  const StripAhead ahead = ahead_of<K>(s, pieces);
+  const StripAhead ahead = ahead_of<K>(s, pieces, from);
   for (int i = 0; i < s.rows; i++, to += s.down_to) {
     for (int n = 0; n < pieces.a_row; n++) copy_piece<K>(s, reach, pieces, i, n, ahead.from(i), from, to + pieces.point[n]);
     ahead.from(i).fetch_other_end<K>(s, from + pieces.first[i][pieces.a_row - 1]);
@@ -37,7 +37,7 @@ RETICLE_APART void copy_planes(const Strip& given, const Pieces<Lanes>& pieces, 
 
 template <class T, bool narrow>
 uint32_t forward_nearest(const Strip& s) {
-  const Pieces<Lanes> pieces(s, SLACK, 2);
+  const Pieces<Lanes> pieces(s, SLACK, 1);
   in_groups(s.channels, [&](auto number, int64_t k) {
     copy_planes<number.value, narrow>(s, pieces, (const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to);
   });

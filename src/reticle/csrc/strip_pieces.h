@@ -19,11 +19,12 @@ struct Points {
   typename L::V x, y;
 };
 
-// Rows of a rectangle; a point reads `taps` pixels along an axis.
+// Rows of a rectangle that begins `margin` before its first point at least; a point reads `taps` pixels along an axis.
 template <class L>
-int32_t pieces_height(const Strip& s, int taps) {
-  const int32_t more = s.y.along == 0 ? 0 : int32_t(std::ceil((L::points - 1) * std::fabs(s.y.along) + 0.001));
-  return std::min(s.height, more + taps);
+int32_t pieces_height(const Strip& s, double margin, int taps) {
+  // by rounding, or by SLACK, a point may read the row behind
+  const bool exact = s.upright && margin != SLACK;
+  return std::min(s.height, (exact ? 0 : int32_t(std::ceil((L::points - 1) * std::fabs(s.y.along) + 0.001))) + taps);
 }
 
 // The rectangles of a block: a piece is as many points as a vector has.
@@ -44,7 +45,7 @@ struct Pieces {
   // `margin`: pixels that a rectangle begins before its first point at least; `taps`: pixels that a point reads along an axis.
   Pieces(const Strip& s, double margin, int taps) : step_x(L::counts() * float(s.x.along)), step_y(L::counts() * float(s.y.along)) {
     a_row = (s.count + L::points - 1) / L::points;
-    height = pieces_height<L>(s, taps);
+    height = pieces_height<L>(s, margin, taps);
     alignas(64) double points[room];
     for (int k = 0; k < room; k++) points[k] = point[k] = std::max(std::min(k * L::points, s.count - L::points), 0);
     for (int i = 0; i < s.rows; i++)

@@ -72,7 +72,7 @@ template <int K, class T, class Slopes>
 RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
                                        LaneSums& y, Slopes slopes) {
   using V = Lanes::V;
-  const StripAhead ahead = ahead_of<K>(s, pieces);
+  const StripAhead ahead = ahead_of<K>(s, pieces, from);
   for (int i = 0; i < s.rows; i++, gradient += s.down_to) {
     V row_x = {}, row_x_moved = {}, row_y = {}, row_y_moved = {};
     const Soon& soon = ahead.from(i);
@@ -123,7 +123,7 @@ bool slopes_of_strip(const Strip& s, const Pieces<Lanes>& pieces, Strip::Slopes&
 // False: something is not finite, and what was written does not count.
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
-  const Pieces<Lanes> pieces(s, SLACK, s.y.along == 0 ? 3 : 2);  // SLACK may put an upright piece's points behind their first row
+  const Pieces<Lanes> pieces(s, SLACK, 2);
   if constexpr (has_heights<T>()) {
     if (pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
     if (pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);

@@ -7,6 +7,8 @@ namespace reticle {
 struct Strip : Patch {
   Mode mode;  // of forward() and slopes()
   bool past;  // forward() may write past the caches, to advantage
+  // The rows of points do not slant, and none lies so near a row of pixels, but for just on it, that rounding would tell which rows it reads.
+  bool upright;
 
   // Along x and y: where the block's first point lies, in pixels; from one point to the next; from one row to the next.
   struct Line {

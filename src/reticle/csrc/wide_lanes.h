@@ -15,6 +15,8 @@ struct WideLanes {
   using Answer = F16;
   static constexpr int points = 16, columns = reach;
   static constexpr bool streams = true;  // fills lines of the caches, see store_past()
+  // Between neighbouring points, so that they and their right pixels are in reach; a point on the last column wants no right pixel.
+  static constexpr double most_step() { return double(columns - 2) / (points - 1); }
   static constexpr V counts() { return V{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 
   struct Pair {
@@ -52,7 +54,11 @@ struct WideLanes {
     explicit Reach(int32_t) {}
     RETICLE_INLINE Pair pick(const Picker& picker, const float* p) const {
       const V first = read<V>(p);
-      const V second = columns == 24 ? (V)_mm512_zextps256_ps512(_mm256_loadu_ps(p + 16)) : read<V>(p + 16);
+      V second;
+      if constexpr (columns == 24)
+        second = (V)_mm512_zextps256_ps512(_mm256_loadu_ps(p + 16));
+      else
+        second = read<V>(p + 16);
       return {picker.left.pick(first, second), picker.right.pick(first, second)};
     }
     RETICLE_INLINE Pair pick(const Picker& picker, const BFloat16* p) const {
