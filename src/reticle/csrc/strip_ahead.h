@@ -43,8 +43,8 @@ class StripAhead {
   struct Piece {
     int points, height, columns;
   };
-  // `planes`: those at work, if others follow, else 0.
-  StripAhead(const Strip& s, int planes, Piece piece, Moves along, Moves to_next_row) {
+  // `planes` are at work; if no others follow, all.
+  StripAhead(const Strip& s, int64_t planes, Piece piece, Moves along, Moves to_next_row) {
     if (int64_t(s.height) * s.width * s.channels < LEAST) return;
     // The piece that runs ahead, the next one or the one before, has been on a row before: new are the pixels on the other side.
     const bool down = to_next_row.y > 0, next_ahead = (along.y > 0) == down && along.y != 0;
@@ -74,7 +74,7 @@ class StripAhead {
     const int rows = std::min(ROWS, s.rows);
     last_rows = s.rows - rows;
     below = soon(0, rows, 0, rows * s.down_to);
-    if (planes)
+    if (planes < s.channels)
       next = soon(0, -last_rows, planes, -last_rows * s.down_to);
     else if (s.count < PATCH_POINTS)
       next = below;  // mostly there is no block beside this one, and rows follow
@@ -96,7 +96,7 @@ class StripAhead {
 template <int planes, class L, class T>
 StripAhead ahead_of(const Strip& s, const Pieces<L>& pieces, const T* from) {
   const bool last = from == (const T*)s.from + (s.channels - planes) * s.plane;
-  return {s, last ? 0 : planes, {L::points, pieces.height, L::columns}, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
+  return {s, last ? s.channels : planes, {L::points, pieces.height, L::columns}, {s.y.along, s.x.along}, {s.y.below, s.x.below}};
 }
 
 }  // namespace
