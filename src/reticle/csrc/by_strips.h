@@ -40,7 +40,7 @@ bool goes_past(const P& plan, const Strip& s) {
 
 // Whether the rows of points lie so that upright rectangles need no row to spare, see Strip.
 bool is_upright(const Strip& s) {
-  constexpr double rounding = 1e-9;
+  constexpr double rounding = 1e-7;  // more than a few roundings of numbers as large as an image's rows, see is_strip()
   if (s.y.along != 0) return false;
   for (int i = 0; i < s.rows; i++) {
     const double at = s.y.start + s.y.below * i, behind = at - std::floor(at);

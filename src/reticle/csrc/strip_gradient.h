@@ -140,7 +140,7 @@ struct Gatherer {
   const Places places{s, around};
   const Lanes::Reach<narrow> reach{s.width};
   const StripAhead ahead{s,
-                         int(s.channels),
+                         s.channels,
                          {Lanes::points, around.height, Lanes::columns},
                          {around.rows_along_x, around.columns_along_x},
                          {around.rows_along_y, around.columns_along_y}};
