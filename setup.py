@@ -31,7 +31,7 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 # GCC 12 takes what its own headers leave undefined on purpose for mistakes
 AVX512 = [*(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")), "-Wno-maybe-uninitialized", "-Wno-uninitialized"]
-ONLY = {"avx2": AVX2, "avx512": AVX2 + AVX512}
+ONLY = {"avx2": AVX2, "avx512": AVX2 + AVX512, "avx512vbmi": [*AVX2, *AVX512, "-mavx512vbmi"]}
 # begun first, for they take longest: nothing is to wait for them at the end
 LONGEST = ("kernels_baseline.cpp", "strips_avx512.cpp")
 # where few will ever run them: compiled in a third of the time

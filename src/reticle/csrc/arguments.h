@@ -92,7 +92,7 @@ inline Call begin_call(const View& input, int64_t mode, int64_t padding, bool al
   c.ndim = static_cast<int32_t>(input.dim - 2);
   c.mode = static_cast<Mode>(mode), c.padding = static_cast<Padding>(padding), c.align_corners = align_corners;
   c.dtype = dtype_of("input", input.dtype);
-  c.strips = best_kernels().strips, c.lookups = best_kernels().lookups, c.loads = best_kernels().loads;
+  c.strips = best_kernels().strips[c.dtype], c.lookups = best_kernels().lookups, c.loads = best_kernels().loads;
   c.channels = input.size[1];
   for (int a = 0; a < 3; ++a) c.size[a] = c.out[a] = 1;
   for (int a = 0; a < c.ndim; ++a) {

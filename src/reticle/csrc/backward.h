@@ -35,7 +35,7 @@ bool slopes_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number,
     Strip::Slopes found;
     if (!is_strip(plan, m) || plan.c.rows > 2) return false;  // a third row's gradient wants more than these sums
     at_row(plan, number, 0, s);
-    if (!plan.c.strips->slopes(plan.c.dtype, strip_of<T>(plan, m, b, {s.i, s.j, s.count}), found)) return false;
+    if (!plan.c.strips->slopes(strip_of<T>(plan, m, b, {s.i, s.j, s.count}), found)) return false;
     sums.add(found, s.i);
     return true;
   }

@@ -135,7 +135,7 @@ template <class T, class P>
 void gather_block_of_input(const P& plan, const Matrix& matrix, int64_t b, int64_t number) {
   const int64_t across = (plan.c.size[2] + SEGMENT - 1) / SEGMENT;
   const Strip s = block_of_input<T>(plan, matrix, b, number / across * BLOCK_ROWS, number % across * SEGMENT);
-  const uint32_t strange = plan.c.strips->gradient(plan.c.dtype, s);
+  const uint32_t strange = plan.c.strips->gradient(s);
   for (int m = 0; strange >> m; m++)
     if (strange >> m & 1) gather_carefully<T>(s, m);
 }

@@ -28,12 +28,18 @@ const Kernels& choose() {
   const bool more = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
   if (!able || held_back_to("baseline")) return baseline_kernels;
-  static Kernels kernels = {
-      "avx2", {&avx2_float32, &avx2_float64, &avx2_float16, &avx2_bfloat16, &avx2_uint8}, &avx2_strips, nullptr, nullptr};
+  static Kernels kernels = {"avx2",
+                            {&avx2_float32, &avx2_float64, &avx2_float16, &avx2_bfloat16, &avx2_uint8},
+                            {&avx2_strips_float32, nullptr, &avx2_strips_float16, &avx2_strips_bfloat16, &avx2_strips_uint8},
+                            nullptr,
+                            nullptr};
   if (!more || held_back_to("avx2")) return kernels;
   // vectors of sixteen numbers pay for strips, and for points that are given, alone
-  kernels.name = "avx512", kernels.strips = &avx512_strips;
-  kernels.lookups = quick_lookups(), kernels.loads = &avx512_loads;
+  kernels.name = "avx512", kernels.lookups = quick_lookups(), kernels.loads = &avx512_loads;
+  kernels.strips[FLOAT32] = &avx512_strips_float32, kernels.strips[FLOAT16] = &avx512_strips_float16;
+  kernels.strips[BFLOAT16] = &avx512_strips_bfloat16, kernels.strips[UINT8] = &avx512_strips_uint8;
+  if (!__builtin_cpu_supports("avx512vbmi") || held_back_to("avx512")) return kernels;
+  kernels.name = "avx512vbmi", kernels.strips[BFLOAT16] = &avx512vbmi_strips_bfloat16;
   return kernels;
 #else
   return baseline_kernels;

@@ -116,7 +116,7 @@ bool forward_by_strips(const P& plan, const Matrix& m, int64_t b, int64_t number
   at_row(plan, number, 0, s);
   Strip strip = strip_of<T>(plan, m, b, {s.i, s.j, s.count});
   strip.past = goes_past<T>(plan, strip);
-  const uint32_t strange = plan.c.strips->forward(plan.c.dtype, strip);
+  const uint32_t strange = plan.c.strips->forward(strip);
   for (int row = 0; strange >> row; row++) {
     if (!(strange >> row & 1)) continue;
     read_block(plan, m, b, number, row, row + 1, s, block);

@@ -10,6 +10,6 @@ constexpr Passes float32 = passes_of<float>(), float64 = passes_of<double>(), fl
 
 }  // namespace
 
-constexpr Kernels baseline_kernels = {"baseline", {&float32, &float64, &float16, &bfloat16, &uint8}, nullptr, nullptr, nullptr};
+constexpr Kernels baseline_kernels = {"baseline", {&float32, &float64, &float16, &bfloat16, &uint8}, {}, nullptr, nullptr};
 
 }  // namespace reticle

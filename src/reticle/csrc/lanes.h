@@ -3,6 +3,7 @@
 #pragma once
 #include <immintrin.h>
 
+#include "halves.h"
 #include "some.h"
 
 namespace reticle {
@@ -31,16 +32,6 @@ struct Lanes {
     RETICLE_INLINE V pick(V row) const { return (V)_mm512_maskz_permutexvar_ps(inside, index, (__m512)row); }
   };
   static RETICLE_INLINE V pick(V row, I index) { return (V)_mm512_permutexvar_ps((__m512i)index, (__m512)row); }
-  // 16 bits, of so many in a row, moved into the upper halves of their lanes, which makes a float of them.
-  template <int columns>
-  struct UpperHalves {
-    __m512i index;
-    __mmask32 inside;
-
-    RETICLE_INLINE explicit UpperHalves(__m512i i)
-        : index(_mm512_slli_epi32(i, 16)), inside(_mm512_mask_cmplt_epu16_mask(0xaaaaaaaa, index, _mm512_set1_epi16(columns))) {}
-    RETICLE_INLINE V pick(__m512i row) const { return (V)_mm512_maskz_permutexvar_epi16(inside, index, row); }
-  };
   // The pixels of a row; of narrow images none beyond its end.
   template <bool narrow>
   struct Reach {
@@ -69,15 +60,19 @@ struct Lanes {
     RETICLE_INLINE V pick(I index, const T* p) const {
       return Lanes::pick(read(p), index);
     }
-    RETICLE_INLINE V pick(I index, const BFloat16* p) const {
-      return (V)_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, (__m512i)index, _mm512_zextsi256_si512(words(p)));
-    }
+    RETICLE_INLINE V pick(I index, const BFloat16* p) const { return upper_halves(_mm512_zextsi256_si512(words(p)), (__m512i)index); }
   };
-  // How an index for pick() counts pixels: where 16 bits are moved to the upper halves of lanes, it stands there.
+  // Pixel n has the index n * index_unit + index_of_first for a pick().
   template <class T>
   static constexpr int32_t index_unit() {
-    return std::is_same<T, BFloat16>::value ? 1 << 16 : 1;
+    return std::is_same<T, BFloat16>::value ? UNIT_OF_HALVES : 1;
   }
+  template <class T>
+  static constexpr int32_t index_of_first() {
+    return std::is_same<T, BFloat16>::value ? FIRST_OF_HALVES : 0;
+  }
+  // The least of all in place of a number that is too large.
+  static RETICLE_INLINE I whole(V v) { return (I)_mm512_cvttps_epi32((__m512)v); }
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
   // 0 in place of what belongs to a pixel that is not in the row.
   static RETICLE_INLINE V inside(I index, int32_t unit, V v) {
@@ -165,6 +160,11 @@ struct Lanes {
   static constexpr int32_t index_unit() {
     return 1;
   }
+  template <class T>
+  static constexpr int32_t index_of_first() {
+    return 0;
+  }
+  static RETICLE_INLINE I whole(V v) { return (I)_mm256_cvttps_epi32((__m256)v); }
   static RETICLE_INLINE V inside(I index, int32_t unit, V v) { return (V)((I)((U8)index < uint32_t(columns * unit)) & (I)v); }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm256_ceil_ps((__m256)v); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm256_ceil_pd((__m256d)v); }
@@ -211,12 +211,10 @@ RETICLE_INLINE void store_numbers(F8 v, T* p) {
 }
 #if defined(__AVX512F__)
 RETICLE_INLINE void store_numbers(F16 v, BFloat16* p) {  // ties to even
-  typedef uint16_t H32 __attribute__((vector_size(64)));
-  const H32 upper = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
   const __m512i bits = (__m512i)v, half = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
   const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
   const __m512i rounded = _mm512_mask_add_epi32(half, odd, half, _mm512_set1_epi32(1));
-  const __m256i h = _mm512_castsi512_si256(_mm512_permutexvar_epi16((__m512i)upper, rounded));
+  const __m256i h = _mm512_castsi512_si256(from_upper_halves(rounded));
   std::memcpy(p, &h, sizeof h);
 }
 RETICLE_INLINE void store_numbers(F16 v, float* p) { std::memcpy(p, &v, sizeof v); }

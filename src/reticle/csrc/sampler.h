@@ -83,12 +83,12 @@ struct Passes {
 struct Kernels {
   const char* name;         // of the instruction set
   const Passes* passes[5];  // by DType
+  const Strips* strips[5];  // likewise, some null
   // For Call.
-  const Strips* strips;
   const Lookups* lookups;
   const Loads* loads;
 };
 
-const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA=baseline or avx2 in the environment holds it back
+const Kernels& best_kernels();  // for the processor at hand; RETICLE_ISA in the environment holds it back to another set
 
 }  // namespace reticle

@@ -114,18 +114,18 @@ struct Step {
   Lanes::I index;
 };
 
-// The steps of a piece, row by row. `unit`: see index_unit().
-template <int pairs, int32_t unit>
+// The steps of a piece, row by row. `unit` and `index_of_first`: see index_unit().
+template <int pairs, int32_t unit, int32_t index_of_first>
 RETICLE_INLINE void find_steps(const Around& a, const Places& places, const RowsAround& rows, int n, Step* steps) {
   using V = Lanes::V;
-  constexpr float each = unit;
+  constexpr float each = unit, first = index_of_first;
   for (int r = 0; r < a.height; r++) {
     const V before = places.first + rows.first[r][n], column = first_after(before, a.rises);
     V steep = (column - before) * places.steep + places.steep_at, other = column * places.other + (places.other_at + rows.other[r][n]);
-    V index = column * each + Lanes::right() * each;
+    V index = column * each + (Lanes::right() * each + first);
 #pragma GCC unroll 2
     for (int pair = 0; pair < pairs; pair++, steps++) {
-      steps->index = __builtin_convertvector(index, Lanes::I);
+      steps->index = Lanes::whole(index);
       steps->weight = Lanes::inside(steps->index, unit, Lanes::tent(steep) * Lanes::tent(other));
       steep += 2 * places.steep, other += 2 * places.other, index += 2 * each;
     }
@@ -156,7 +156,7 @@ struct Gatherer {
   bool row(int m) {
     rows.find(s, around, m, pixels, pieces);
     for (int n = 0; n < pieces; n++)
-      if (!rows.none[n]) find_steps<pairs, Lanes::index_unit<T>()>(around, places, rows, n, steps[n]);
+      if (!rows.none[n]) find_steps<pairs, Lanes::index_unit<T>(), Lanes::index_of_first<T>()>(around, places, rows, n, steps[n]);
     bool finite = true;
     in_groups(s.channels, [&](auto number, int64_t k) {
       finite &= planes<number.value>(ahead.from(m), (const T*)s.from + k * s.plane, (T*)s.to + k * s.plane_to + m * s.down_to);

@@ -38,7 +38,7 @@ struct WideLanes {
       const __mmask16 inside = _mm512_cmplt_epu32_mask(index, _mm512_set1_epi32(columns));
       return (V)_mm512_maskz_permutex2var_ps(inside, (__m512)first, index, (__m512)second);
     }
-    RETICLE_INLINE V pick(__m512i halves) const { return Lanes::UpperHalves<columns>(index).pick(halves); }
+    RETICLE_INLINE V pick(__m512i halves) const { return UpperHalves<columns>(index).pick(halves); }
   };
   struct Picker {
     Side left, right;

@@ -47,5 +47,5 @@ def lacks(s: "Spec") -> str | None:
 
 
 def instruction_set() -> str:
-    """What the kernels were compiled for that run here: ``"avx512"``, ``"avx2"`` or ``"baseline"``."""
+    """What the kernels were compiled for that run here: ``"avx512vbmi"``, ``"avx512"``, ``"avx2"`` or ``"baseline"``."""
     return torch.ops.reticle.instruction_set()
