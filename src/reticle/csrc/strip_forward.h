@@ -76,11 +76,17 @@ uint32_t sum_strip(const Strip& s, const Pieces<L>& pieces) {
   return strange;
 }
 
-// Rectangles of few rows, those of upright and slightly turned images, have code of their own, but for types where it is too much to compile.
+// Whether rectangles of few rows, those of upright and slightly turned images, have code of their own: where that was quicker, measured, for it
+// is much to compile.
+template <class T, class L>
+constexpr bool has_heights() {
+  return L::points == 16 || (L::points == 4 && std::is_same<T, float>::value);
+}
+
 template <class T, bool narrow, class L>
 uint32_t sum_strip_of(const Strip& s) {
   const Pieces<L> pieces(s, 0, 2);  // a pixel lost to rounding had no weight to speak of
-  if constexpr (has_heights<T>()) {
+  if constexpr (has_heights<T, L>()) {
     if (pieces.height == 2) return sum_strip<2, narrow, L, T>(s, pieces);
     if (pieces.height == 3) return sum_strip<3, narrow, L, T>(s, pieces);
     if (pieces.height == 4) return sum_strip<4, narrow, L, T>(s, pieces);
@@ -104,7 +110,7 @@ bool is_wide(const Strip& s) {
 template <class T, bool narrow>
 uint32_t forward_strip(const Strip& s) {
 #if defined(__AVX512F__)
-  if constexpr (has_heights<T>() && !narrow) {
+  if constexpr ((std::is_same<T, float>::value || std::is_same<T, BFloat16>::value) && !narrow) {
     using Wide = WideLanes<std::is_same<T, float>::value ? 24 : 32>;
     if (is_wide<Wide>(s)) return sum_strip_of<T, narrow, Wide>(s);
   }

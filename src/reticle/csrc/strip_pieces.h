@@ -105,12 +105,6 @@ RETICLE_INLINE auto with_width(int32_t width, F f) {
   return f(std::false_type());
 }
 
-// Whether rectangles of few rows, those of upright and slightly turned images, have code of their own: it is much to compile.
-template <class T>
-constexpr bool has_heights() {
-  return std::is_same<T, float>::value || std::is_same<T, BFloat16>::value;
-}
-
 // Calls f with so many channels as a constant, group by group, and the number of those before.
 template <int together = Lanes::together, class F>
 RETICLE_INLINE void in_groups(int64_t channels, F f) {

@@ -38,7 +38,7 @@ RETICLE_INLINE Lanes::V gradients(const T* p, int count, Lanes::V lane, float ag
 }
 
 // K planes of piece `n` of row `i`: sums over planes and pixels of slope of the weight times pixel times gradient, for x without its sign.
-template <int K, int R, bool narrow, class T>
+template <int K, bool narrow, class T>
 RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& reach, const Pieces<Lanes>& pieces, int i, int n,
                                     const T* from, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
   using V = Lanes::V;
@@ -48,9 +48,8 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   from += pieces.first[i][n];
   V y = at.y, row = Lanes::floor(at.y);
   along_x = along_y = zero;
-  const int height = R ? R : pieces.height;
 #pragma GCC unroll 8
-  for (int r = 0; r < height; r++, from += s.down, y -= one, row -= one) {
+  for (int r = 0; r < pieces.height; r++, from += s.down, y -= one, row -= one) {
     V pixel = reach.pick(columns.picker, from) * g[0];
 #pragma GCC unroll 8
     for (int k = 1; k < K; k++) pixel += reach.pick(columns.picker, from + k * s.plane) * g[k];
@@ -94,13 +93,13 @@ RETICLE_INLINE void each_row_of_slopes(const Strip& s, const Pieces<Lanes>& piec
   }
 }
 
-template <int K, int R, bool narrow, class T>
+template <int K, bool narrow, class T>
 RETICLE_APART void slopes_of_planes(const Strip& given, const Pieces<Lanes>& pieces, const T* from, const T* gradient, LaneSums& x,
                                     LaneSums& y) {
   const Strip s = given;
   const Lanes::Reach<narrow> reach(s.width);
   each_row_of_slopes<K>(s, pieces, from, gradient, x, y, [&](int i, int n, const Lanes::V* g, Lanes::V& along_x, Lanes::V& along_y) {
-    slopes_of_piece<K, R>(s, reach, pieces, i, n, from, g, along_x, along_y);
+    slopes_of_piece<K>(s, reach, pieces, i, n, from, g, along_x, along_y);
   });
 }
 
@@ -110,25 +109,16 @@ bool is_finite(const Strip::Slopes& sums) {
   return check == 0;
 }
 
-template <int R, bool narrow, class T>
-bool slopes_of_strip(const Strip& s, const Pieces<Lanes>& pieces, Strip::Slopes& sums) {
-  LaneSums x, y;
-  in_groups(s.channels, [&](auto number, int64_t k) {
-    slopes_of_planes<number.value, R, narrow>(s, pieces, (const T*)s.from + k * s.plane, (const T*)s.to + k * s.plane_to, x, y);
-  });
-  x.write(-1, sums.x), y.write(1, sums.y);
-  return is_finite(sums);
-}
-
 // False: something is not finite, and what was written does not count.
 template <class T, bool narrow>
 bool slopes_of_strip(const Strip& s, Strip::Slopes& sums) {
   const Pieces<Lanes> pieces(s, SLACK, 2);
-  if constexpr (has_heights<T>()) {
-    if (pieces.height == 3) return slopes_of_strip<3, narrow, T>(s, pieces, sums);
-    if (pieces.height == 4) return slopes_of_strip<4, narrow, T>(s, pieces, sums);
-  }
-  return slopes_of_strip<0, narrow, T>(s, pieces, sums);
+  LaneSums x, y;
+  in_groups(s.channels, [&](auto number, int64_t k) {
+    slopes_of_planes<number.value, narrow>(s, pieces, (const T*)s.from + k * s.plane, (const T*)s.to + k * s.plane_to, x, y);
+  });
+  x.write(-1, sums.x), y.write(1, sums.y);
+  return is_finite(sums);
 }
 
 }  // namespace
