@@ -12,15 +12,22 @@ from native_checks import assert_passes_as, compiled
 from reticle.sampling import native
 
 HERE = Path(__file__).parent
+SET = native.WHY_NOT or native.instruction_set()
 
 
-@pytest.mark.skipif(native.WHY_NOT is not None or native.instruction_set() != "avx512", reason="no vectors of sixteen numbers here")
+@pytest.mark.skipif(SET not in ("avx512", "avx512vbmi"), reason="no vectors of sixteen numbers here")
 @pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
 @pytest.mark.parametrize(
     "file", ["test_native_strips.py", "test_native_lookups.py", "test_native_cubic.py", "test_native_given.py", "test_native_loads.py"]
 )
 def test_with_vectors_of_eight_numbers(file):
     assert_passes_as("avx2", HERE / file)
+
+
+@pytest.mark.skipif(SET != "avx512vbmi", reason="no bytes are moved here")
+@pytest.mark.skipif("RETICLE_ISA" in os.environ, reason="this is what is run")
+def test_with_words_moved_in_place_of_bytes():
+    assert_passes_as("avx512", HERE / "test_native_strips.py", HERE / "test_native_cubic.py")
 
 
 @compiled
