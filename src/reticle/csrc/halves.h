@@ -9,12 +9,15 @@
 namespace reticle {
 namespace {
 
+// Numbers farther from 0 may not be asked for: bytes count no farther than 256, and 64 are there.
+constexpr int FARTHEST_HALF = 95;
+
 #if defined(__AVX512VBMI__)
 
 // Number n is picked by n * unit + first: the numbers of its bytes in the upper half of a lane, for picks that ask no more than that.
 constexpr int32_t UNIT_OF_HALVES = 0x02020000, FIRST_OF_HALVES = 0x01000000;
 
-// Of the numbers `i` of so many, none of them 96 or farther from 0; 0 in place of those that are not there.
+// Of the numbers `i` of so many; 0 in place of those that are not there.
 template <int columns>
 struct UpperHalves {
   __m512i index;

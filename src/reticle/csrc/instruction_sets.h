@@ -1,4 +1,4 @@
-// For which instruction sets are there kernels? Each type of AVX2 has a file of its own, so that several are compiled at a time. All are
+// For which instruction sets are there kernels? Several files, so that several are compiled at a time. All are
 // constants: nothing of an instruction set that the processor lacks may run when the library is loaded.
 #pragma once
 #include "sampler.h"

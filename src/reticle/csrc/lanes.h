@@ -55,7 +55,7 @@ struct Lanes {
     RETICLE_INLINE V pick(const Picker& picker, const BFloat16* p) const {
       return UpperHalves<columns>(picker.index).pick(_mm512_castsi256_si512(words(p)));
     }
-    // Whatever, where the index is that of no pixel.
+    // One of its pixels, where the index is that of none.
     template <class T>
     RETICLE_INLINE V pick(I index, const T* p) const {
       return Lanes::pick(read(p), index);
@@ -74,9 +74,14 @@ struct Lanes {
   // The least of all in place of a number that is too large.
   static RETICLE_INLINE I whole(V v) { return (I)_mm512_cvttps_epi32((__m512)v); }
   static RETICLE_INLINE V floor(V v) { return floor_of(v); }
+  static RETICLE_INLINE __mmask16 are_inside(I index, int32_t unit) {
+    return _mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns * unit));
+  }
   // 0 in place of what belongs to a pixel that is not in the row.
-  static RETICLE_INLINE V inside(I index, int32_t unit, V v) {
-    return (V)_mm512_maskz_mov_ps(_mm512_cmplt_epu32_mask((__m512i)index, _mm512_set1_epi32(columns * unit)), (__m512)v);
+  static RETICLE_INLINE V inside(I index, int32_t unit, V v) { return (V)_mm512_maskz_mov_ps(are_inside(index, unit), (__m512)v); }
+  // Of such a pixel the index could stand for bytes of two others, which may be no number together.
+  static RETICLE_INLINE I sound(I index, int32_t unit, int32_t of_first) {
+    return unit == 1 ? index : (I)_mm512_mask_mov_epi32(_mm512_set1_epi32(of_first), are_inside(index, unit), (__m512i)index);
   }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
@@ -149,7 +154,7 @@ struct Lanes {
     RETICLE_INLINE V pick(const Picker& picker, const T* p) const {
       return picker.pick(load(p));
     }
-    // Whatever, where the index is that of no pixel.
+    // One of its pixels, where the index is that of none.
     template <class T>
     RETICLE_INLINE V pick(I index, const T* p) const {
       return (V)_mm256_permutevar8x32_ps((__m256)load(p), (__m256i)index);
@@ -166,6 +171,7 @@ struct Lanes {
   }
   static RETICLE_INLINE I whole(V v) { return (I)_mm256_cvttps_epi32((__m256)v); }
   static RETICLE_INLINE V inside(I index, int32_t unit, V v) { return (V)((I)((U8)index < uint32_t(columns * unit)) & (I)v); }
+  static RETICLE_INLINE I sound(I index, int32_t, int32_t) { return index; }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm256_ceil_ps((__m256)v); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm256_ceil_pd((__m256d)v); }
   static RETICLE_INLINE D floor(D v) { return (D)_mm256_floor_pd((__m256d)v); }
@@ -223,12 +229,10 @@ RETICLE_INLINE void store_numbers(F16 v, Half* p) {
   std::memcpy(p, &h, sizeof h);
 }
 RETICLE_INLINE void store_numbers(F8 v, BFloat16* p) {
-  typedef uint16_t H16 __attribute__((vector_size(32)));
   const __m256i bits = (__m256i)v, half = _mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff));
   const __mmask8 odd = _mm256_test_epi32_mask(bits, _mm256_set1_epi32(0x10000));
   const __m256i rounded = _mm256_mask_add_epi32(half, odd, half, _mm256_set1_epi32(1));
-  const H16 upper = {1, 3, 5, 7, 9, 11, 13, 15};
-  const __m128i h = _mm256_castsi256_si128(_mm256_permutexvar_epi16((__m256i)upper, rounded));
+  const __m128i h = _mm256_castsi256_si128(_mm512_castsi512_si256(from_upper_halves(_mm512_castsi256_si512(rounded))));
   std::memcpy(p, &h, sizeof h);
 }
 #endif

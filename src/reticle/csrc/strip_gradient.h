@@ -125,8 +125,9 @@ RETICLE_INLINE void find_steps(const Around& a, const Places& places, const Rows
     V index = column * each + (Lanes::right() * each + first);
 #pragma GCC unroll 2
     for (int pair = 0; pair < pairs; pair++, steps++) {
-      steps->index = Lanes::whole(index);
-      steps->weight = Lanes::inside(steps->index, unit, Lanes::tent(steep) * Lanes::tent(other));
+      const Lanes::I at = Lanes::whole(index);
+      steps->index = Lanes::sound(at, unit, index_of_first);
+      steps->weight = Lanes::inside(at, unit, Lanes::tent(steep) * Lanes::tent(other));
       steep += 2 * places.steep, other += 2 * places.other, index += 2 * each;
     }
   }

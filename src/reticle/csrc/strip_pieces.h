@@ -9,7 +9,10 @@
 namespace reticle {
 namespace {
 
-constexpr double FAR = 64;  // pixels from a rectangle, and farther than any point of a piece is from another
+constexpr int FAR = 64;  // pixels from a rectangle, and farther than any point of a piece is from another
+#if defined(__AVX512F__)
+static_assert(FAR + WideLanes<32>::columns - 1 <= FARTHEST_HALF, "the right pixel of a point of a piece that begins that far away");
+#endif
 // Single precision moves a point by less, in pixels. A pixel that is lost to it has no weight, but a slope of 1, or is the nearest one.
 constexpr double SLACK = 1e-5;
 

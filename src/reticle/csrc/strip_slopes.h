@@ -48,7 +48,6 @@ RETICLE_INLINE void slopes_of_piece(const Strip& s, const Lanes::Reach<narrow>& 
   from += pieces.first[i][n];
   V y = at.y, row = Lanes::floor(at.y);
   along_x = along_y = zero;
-#pragma GCC unroll 8
   for (int r = 0; r < pieces.height; r++, from += s.down, y -= one, row -= one) {
     V pixel = reach.pick(columns.picker, from) * g[0];
 #pragma GCC unroll 8

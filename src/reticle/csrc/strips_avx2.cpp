@@ -3,7 +3,7 @@
 
 namespace reticle {
 
-const Strips avx2_strips_float32 = strips_of<float>(), avx2_strips_float16 = strips_of<Half>(),
-             avx2_strips_bfloat16 = strips_of<BFloat16>(), avx2_strips_uint8 = strips_of<uint8_t>();
+constexpr Strips avx2_strips_float32 = strips_of<float>(), avx2_strips_float16 = strips_of<Half>(),
+                 avx2_strips_bfloat16 = strips_of<BFloat16>(), avx2_strips_uint8 = strips_of<uint8_t>();
 
 }  // namespace reticle

@@ -3,7 +3,7 @@
 
 namespace reticle {
 
-const Strips avx512_strips_float32 = strips_of<float>(), avx512_strips_float16 = strips_of<Half>(),
-             avx512_strips_bfloat16 = strips_of<BFloat16>(), avx512_strips_uint8 = strips_of<uint8_t>();
+constexpr Strips avx512_strips_float32 = strips_of<float>(), avx512_strips_float16 = strips_of<Half>(),
+                 avx512_strips_bfloat16 = strips_of<BFloat16>(), avx512_strips_uint8 = strips_of<uint8_t>();
 
 }  // namespace reticle

@@ -3,6 +3,6 @@
 
 namespace reticle {
 
-const Strips avx512vbmi_strips_bfloat16 = strips_of<BFloat16>();
+constexpr Strips avx512vbmi_strips_bfloat16 = strips_of<BFloat16>();
 
 }  // namespace reticle

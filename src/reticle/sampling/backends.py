@@ -151,9 +151,8 @@ def make_spec(input: Tensor, mode: str | Mode, padding_mode: str, align_corners:
     """The static facts of a call; unknown names raise here."""
     find_mode(mode), PADDING_MODES[padding_mode]
     learns_value = fill is not None and fill.requires_grad and torch.is_grad_enabled()
-    return Spec(
-        input.device.type, input.dtype, input.ndim - 2, mode, padding_mode, align_corners, learns_value, forward_ad._current_level >= 0
-    )
+    device = "cpu" if input.is_cpu else input.device.type  # of a small call the name of a device takes a thirtieth
+    return Spec(device, input.dtype, input.ndim - 2, mode, padding_mode, align_corners, learns_value, forward_ad._current_level >= 0)
 
 
 def find_backend(name: str) -> Backend | None:

@@ -23,14 +23,15 @@ def check_out(fn: str, out: Tensor, size: Sequence[int], mode: str | Mode, tenso
         raise ValueError(f"{fn}: `out` must have shape {tuple(size)}; got {tuple(out.shape)}.")
     if out.dtype != input.dtype:
         raise TypeError(f"{fn}: `out` must have the dtype of `input`, {input.dtype}; got {out.dtype}.")
-    learned = {"mode": next(mode.parameters(), None)} if isinstance(mode, Mode) else {}
-    for name, x in {**tensors, **learned, "out": out}.items():
-        if x is not None and x.requires_grad and torch.is_grad_enabled():
-            raise ValueError(
-                f"{fn}: `out` must not be given while gradients are recorded; got `{name}` that requires them.\n"
-                "  Call it inside torch.no_grad(), or without `out`."
-            )
-    if not torch.compiler.is_compiling() and overlaps_itself(out):
+    if torch.is_grad_enabled():
+        learned = {"mode": next(mode.parameters(), None)} if isinstance(mode, Mode) else {}
+        for name, x in {**tensors, **learned, "out": out}.items():
+            if x is not None and x.requires_grad:
+                raise ValueError(
+                    f"{fn}: `out` must not be given while gradients are recorded; got `{name}` that requires them.\n"
+                    "  Call it inside torch.no_grad(), or without `out`."
+                )
+    if not torch.compiler.is_compiling() and not out.is_contiguous() and overlaps_itself(out):
         raise ValueError(f"{fn}: `out` must have memory of its own for each element; got strides {out.stride()}.\n  Give out.contiguous().")
 
 
