@@ -36,12 +36,13 @@ def test_sixteen_neighbours_of_narrow_images(dtype, size, out):
 
 @pytest.mark.parametrize("step", [1.4, 1.466, 1.4667, 1.48, 1.99, 2.0])
 @pytest.mark.parametrize("padding_mode", ["zeros", "border"])
-def test_sixteen_neighbours_that_lie_as_far_apart_as_they_may(step, padding_mode):
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float32, 2e-5), (torch.bfloat16, 1.6e-2)], ids=str)
+def test_sixteen_neighbours_that_lie_as_far_apart_as_they_may(dtype, tol, step, padding_mode):
+    image = torch.rand(1, 3, 40, 70).to(dtype)
     for degrees in (0, 3, 180):
         for shift in (0.0, 0.0163, 0.0309):
-            assert_as_reference(
-                torch.rand(1, 3, 40, 70), matrices(step, degrees, batch=1, shift=shift), (40, 70), padding_mode=padding_mode
-            )
+            where = matrices(step, degrees, batch=1, shift=shift)
+            assert_as_reference(image, where, (40, 70), tol=tol, padding_mode=padding_mode)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
@@ -138,9 +139,10 @@ def test_a_point_between_two_pixels_shows_one_of_them(entry):
             assert (got[0, 0][inside][:, inside] == 1).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_the_identity_moves_nothing_not_even_a_gradient(align_corners):
-    image, identity = torch.randn(2, 3, 33, 47), torch.eye(2, 3).repeat(2, 1, 1)
+def test_the_identity_moves_nothing_not_even_a_gradient(align_corners, dtype):
+    image, identity = torch.randn(2, 3, 33, 47).to(dtype), torch.eye(2, 3).repeat(2, 1, 1)
     y, grad_image, _ = results(image, identity, (33, 47), image, backend="native", align_corners=align_corners)
     assert torch.equal(y, image)
     assert torch.equal(grad_image, image)
