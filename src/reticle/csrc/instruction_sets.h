@@ -1,5 +1,5 @@
-// For which instruction sets are there kernels? Several files, so that several are compiled at a time. All are
-// constants: nothing of an instruction set that the processor lacks may run when the library is loaded.
+// For which instruction sets are there kernels? Those of AVX2 are in several files, which are compiled at the same time. All are constants:
+// nothing of an instruction set that the processor lacks may run when the library is loaded.
 #pragma once
 #include "sampler.h"
 
