@@ -57,6 +57,11 @@ def only(source: str | Path) -> list[str]:
     return ONLY.get(Path(source).stem.rpartition("_")[2], [])
 
 
+def is_current(library: Path) -> bool:
+    """Whether a library was built of the sources as they are."""
+    return library.is_file() and library.stat().st_mtime >= max(f.stat().st_mtime for f in CSRC.iterdir())
+
+
 class BuildNative(build_ext):
     """One library without a line of Python's own interface, hence one for every version of Python."""
 
@@ -77,9 +82,14 @@ class BuildNative(build_ext):
             note.write_text(f"{why} {INSTALL}\n", encoding="utf-8")
 
     def copy_extensions_to_source(self) -> None:
-        """In an editable install the library, or the note, lies beside the source."""
+        """In an editable install the library, or the note, lies beside the source.
+
+        Where none could be built, one that was built of the same sources before stays: it serves every Python, and any torch.
+        """
         for ext in self.extensions:
             built, there = Path(self.build_lib, self.get_ext_filename(ext.name)), Path("src", self.get_ext_filename(ext.name))
+            if is_current(there) and not built.is_file():
+                continue
             for suffix in (".so", ".txt"):
                 there.with_suffix(suffix).unlink(missing_ok=True)
                 if built.with_suffix(suffix).is_file():

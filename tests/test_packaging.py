@@ -15,12 +15,18 @@ ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # by one worker: it takes a minute to build
 
 
-def build(folder, **environment):
-    """The wheel, built from a copy, since building writes into the source tree; quickly rather than well."""
+def copied(folder):
+    """A copy of what is built, since building writes into the source tree."""
     source = folder / "source"
     shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "_native.*"))
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    return source
+
+
+def build(folder, **environment):
+    """The wheel, built quickly rather than well."""
+    source = copied(folder)
     how = ["-q", "--no-deps", "--no-build-isolation", "--no-index"]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", *how, "-w", folder, source],
@@ -91,3 +97,19 @@ def test_without_a_compiler_it_installs_and_says_why_it_is_not_fast(tmp_path):
     line = info(file, tmp_path)
     assert line.startswith("was not built: ") and "/bin/false" in line and "-std=" not in line and ".." not in line
     assert line.endswith("With torch installed, run in a clone: pip install --no-build-isolation .")
+
+
+def test_a_build_without_a_compiler_leaves_a_library_of_the_same_sources_where_it_is(tmp_path):
+    source = copied(tmp_path)
+    library = source / "src/reticle/sampling/_native.so"
+    library.write_bytes(b"built before")
+
+    def build_in_place():
+        command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+        subprocess.run(command, cwd=source, env={**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}, check=True, capture_output=True)
+
+    build_in_place()
+    assert library.read_bytes() == b"built before" and not library.with_suffix(".txt").exists()
+    os.utime(library, (0, 0))  # older than the sources
+    build_in_place()
+    assert not library.exists() and "was not built" in library.with_suffix(".txt").read_text()
