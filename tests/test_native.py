@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -162,6 +163,20 @@ def test_a_library_that_cannot_be_loaded_is_a_reason_not_an_error(content, tmp_p
         file.write_bytes(content)
     said = run("from reticle.sampling import native; print(native.WHY_NOT)", RETICLE_NATIVE=str(file))
     assert said.startswith("was not built: " if content is None else "cannot be loaded: ")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="cannot count threads here")
+def test_a_small_call_wakes_no_other_thread():
+    code = """
+import os, torch, reticle
+torch.set_num_threads(2)
+counts = [len(os.listdir("/proc/self/task"))]
+for size in (8, 80):
+    reticle.warp(torch.rand(4, 1, size, size), torch.eye(2, 3).repeat(4, 1, 1), backend="native")
+    counts.append(len(os.listdir("/proc/self/task")))
+print(counts[1] - counts[0], counts[2] - counts[1])
+"""
+    assert run(code) == "0 1"
 
 
 def test_the_instruction_set_can_be_held_back():

@@ -1,6 +1,8 @@
 // What PyTorch sees: operators that check their arguments, find memory for their results, and call the kernels. No arithmetic here.
+#include <cmath>
 #include <cstring>
 
+#include "axis.h"
 #include "memory.h"
 #include "rows.h"
 
@@ -11,6 +13,18 @@ void run_threads(int64_t count, void (*task)(void*, int64_t, int64_t), void* con
   torch::stable::parallel_for(0, count, 1, [=](int64_t begin, int64_t end) { task(context, begin, end); });
 }
 Threads threads() { return {run_threads, std::max<int64_t>(torch::stable::get_num_threads(), 1)}; }
+
+void run_alone(int64_t count, void (*task)(void*, int64_t, int64_t), void* context) {
+  if (count > 0) task(context, 0, count);
+}
+// A call that reads few numbers is done before other threads have woken, measured; but backward it may have a large gradient to write.
+Threads threads_for(const Call& c) {
+  constexpr double few = 8192;
+  const double samples = double(c.batch) * c.channels, points = double(c.out[0]) * c.out[1] * c.out[2];
+  const double pixels = c.grad_input.data ? double(c.size[0]) * c.size[1] * c.size[2] : 0;
+  const bool is_small = samples * std::max(points * std::pow(support_of(c.mode), c.ndim), pixels) <= few;
+  return is_small ? Threads{run_alone, 1} : threads();
+}
 
 bool is_empty(const Call& c) { return c.batch == 0 || c.channels == 0 || c.out[0] == 0 || c.out[1] == 0 || c.out[2] == 0; }
 
@@ -99,7 +113,7 @@ Tensor forward(Call& c, const Tensor& input, const View& read, const std::option
   const Tensor to = !turns.output ? *output : turns.last ? make_tensor(read, output_sizes(c)) : planes_for(written);
   c.input = tensor5(view("input", from), c.batch), c.output = tensor5(view("output", to), c.batch);
   choose_rows(c);
-  best_kernels().passes[c.dtype]->forward(c, threads());
+  best_kernels().passes[c.dtype]->forward(c, threads_for(c));
   if (turns.output) turn_back(c.dtype, to, written);
   return *output;
 }
@@ -211,7 +225,7 @@ std::tuple<Tensor, Tensor> backward(Call& c, const Tensor& grad, const Tensor& i
     if (need_input) c.grad_input = tensor5(view("grad_input", to), c.batch);
     if (need_where) c.grad_where = each.data_ptr();
     choose_rows(c);
-    best_kernels().passes[c.dtype]->backward(c, threads());
+    best_kernels().passes[c.dtype]->backward(c, threads_for(c));
     if (turns_back) turn_back(c.dtype, to, made);
   }
   return {grad_input, need_where ? over_batch(where, each, c.batch) : each};
