@@ -84,7 +84,8 @@ class BuildNative(build_ext):
     def copy_extensions_to_source(self) -> None:
         """In an editable install the library, or the note, lies beside the source.
 
-        Where none could be built, one that was built of the same sources before stays: it serves every Python, and any torch.
+        Where none could be built, one that was built of the same sources before stays: it serves every Python, and every
+        torch that the package takes.
         """
         for ext in self.extensions:
             built, there = Path(self.build_lib, self.get_ext_filename(ext.name)), Path("src", self.get_ext_filename(ext.name))

@@ -244,3 +244,15 @@ def test_a_part_of_an_image_is_read_in_place():
     whole = torch.rand(3, 5, 60, 70)
     for part in (whole[:, 1:4, 10:50, 20:61], whole[:, ::2, ::3], whole[1:2].expand(4, -1, -1, -1)):
         assert_as_reference(part, matrices(0.9, 12, batch=len(part)), (30, 40))
+
+
+@pytest.mark.parametrize("shear", [3.3, 7.7, 12.0])
+def test_bytes_beside_a_row_of_gradients_are_not_taken_for_a_number(shear):
+    """The lower bytes of these gradients are all ones, two of which would be NaN; those of gradients twice as large are not."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, 4, 256, 256)
+    powers, signs = (torch.randint(*bounds, shape, generator=generator) for bounds in ((-3, 4), (0, 2)))
+    grad = (1.9921875 * 4.0**powers * (2 * signs - 1)).bfloat16()
+    image, matrix = torch.zeros(shape, dtype=torch.bfloat16), torch.tensor([[[0.9, shear, 0.013], [0.03, 1.07, 0.021]]])
+    once, twice = (results(image, matrix, (256, 256), g, backend="native")[1] for g in (grad, 2 * grad))
+    assert torch.equal(2 * once, twice)

@@ -79,8 +79,8 @@ struct Lanes {
   }
   // 0 in place of what belongs to a pixel that is not in the row.
   static RETICLE_INLINE V inside(I index, int32_t unit, V v) { return (V)_mm512_maskz_mov_ps(are_inside(index, unit), (__m512)v); }
-  // Of such a pixel the index could stand for bytes of two others, which may be no number together.
-  static RETICLE_INLINE I sound(I index, int32_t unit, int32_t of_first) {
+  // The index of the first in place of that of such a pixel, which could stand for bytes of two others: together they may be no number.
+  static RETICLE_INLINE I or_first(I index, int32_t unit, int32_t of_first) {
     return unit == 1 ? index : (I)_mm512_mask_mov_epi32(_mm512_set1_epi32(of_first), are_inside(index, unit), (__m512i)index);
   }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
@@ -171,7 +171,7 @@ struct Lanes {
   }
   static RETICLE_INLINE I whole(V v) { return (I)_mm256_cvttps_epi32((__m256)v); }
   static RETICLE_INLINE V inside(I index, int32_t unit, V v) { return (V)((I)((U8)index < uint32_t(columns * unit)) & (I)v); }
-  static RETICLE_INLINE I sound(I index, int32_t, int32_t) { return index; }
+  static RETICLE_INLINE I or_first(I index, int32_t, int32_t) { return index; }
   static RETICLE_INLINE V ceil(V v) { return (V)_mm256_ceil_ps((__m256)v); }
   static RETICLE_INLINE D ceil(D v) { return (D)_mm256_ceil_pd((__m256d)v); }
   static RETICLE_INLINE D floor(D v) { return (D)_mm256_floor_pd((__m256d)v); }

@@ -126,7 +126,7 @@ RETICLE_INLINE void find_steps(const Around& a, const Places& places, const Rows
 #pragma GCC unroll 2
     for (int pair = 0; pair < pairs; pair++, steps++) {
       const Lanes::I at = Lanes::whole(index);
-      steps->index = Lanes::sound(at, unit, index_of_first);
+      steps->index = Lanes::or_first(at, unit, index_of_first);
       steps->weight = Lanes::inside(at, unit, Lanes::tent(steep) * Lanes::tent(other));
       steep += 2 * places.steep, other += 2 * places.other, index += 2 * each;
     }
