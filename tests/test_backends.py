@@ -9,7 +9,7 @@ from helpers import CALLS
 
 import reticle
 from reticle import MODES, Mode, explain, grid_sample, use_backend, warp
-from reticle.sampling import BACKENDS, Spec, native, triton
+from reticle.sampling import BACKENDS, Spec, native, native_rules, plain, triton
 from reticle.sampling import backends as backends_module
 from reticle.sampling.aten import refuses
 from reticle.sampling.backends import choose
@@ -35,6 +35,7 @@ def calls(monkeypatch):
         return backend._replace(run=seen(backend.run), warp=backend.warp and seen(backend.warp))
 
     monkeypatch.setattr(backends_module, "BACKENDS", tuple(spy(b) for b in BACKENDS))
+    monkeypatch.setattr(plain, "sample", lambda *args: ran.append("native") or native_rules.sample(*args))
     return ran
 
 

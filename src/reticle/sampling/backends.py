@@ -60,12 +60,12 @@ BACKENDS: tuple[Backend, ...] = (  # in order of preference
     Backend("aten", aten.refuses, aten.sample_aten),
     Backend("reference", lambda s: None, sample_reference),
 )
-_forced = "auto"
+forced = "auto"
 
 
 def choose(fn: str, spec: Spec, name: str = "auto") -> Backend:
     """The first backend that does not refuse; a named backend that refuses raises with its reason, in the name of ``fn``."""
-    name = _forced if name == "auto" else name
+    name = forced if name == "auto" else name
     if name == "auto":
         return next(b for b in BACKENDS if b.refuses(spec) is None)
     backend = find_backend(name)
@@ -99,13 +99,13 @@ class use_backend:
         self._entered = True
 
     def _set(self) -> None:
-        global _forced
-        self._before.append(_forced)
-        _forced = self._name
+        global forced
+        self._before.append(forced)
+        forced = self._name
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        global _forced
-        _forced = self._before.pop()
+        global forced
+        forced = self._before.pop()
 
 
 def explain(
@@ -129,7 +129,7 @@ def explain(
     check_batch(fn, "input", input, "grid_or_matrix", grid_or_matrix)
     check_bool(fn, "align_corners", align_corners)
     spec = make_spec(input, mode, padding_mode, align_corners)
-    chosen = choose(fn, spec).name if _forced == "auto" else _forced
+    chosen = choose(fn, spec).name if forced == "auto" else forced
     return "\n".join(f"{b.name:10s} {b.refuses(spec) or _able(b, chosen)}" for b in BACKENDS)
 
 

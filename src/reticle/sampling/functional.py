@@ -10,6 +10,7 @@ from ..checks import check_batch, check_bool, check_device, check_finite, check_
 from .backends import choose, make_spec
 from .modes import Mode
 from .output import check_out, compute
+from .plain import sample_plainly
 
 _GRID = {1: "B W_out 1", 2: "B H_out W_out 2", 3: "B D_out H_out W_out 3"}
 _HINT = {
@@ -68,6 +69,10 @@ def grid_sample(
 
     Reference: Jaderberg et al. 2015, sec. 3.3, eq. (3).
     """
+    if out is None:
+        quick = sample_plainly("grid_sample", input, grid, None, mode, padding_mode, align_corners, backend)
+        if quick is not None:
+            return quick
     fn = "reticle.grid_sample"
     check_input(fn, input, whole=True)
     check_floating(fn, "grid", grid)

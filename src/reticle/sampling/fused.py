@@ -11,6 +11,7 @@ from .backends import choose, make_spec
 from .functional import make_fill
 from .modes import Mode
 from .output import check_out, compute
+from .plain import sample_plainly
 
 
 def warp(
@@ -50,6 +51,11 @@ def warp(
 
     Reference: Jaderberg et al. 2015, sec. 3.2 and 3.3.
     """
+    if out is None and isinstance(input, Tensor):
+        size = tuple(input.shape)[2:] if output_size is None else output_size
+        quick = sample_plainly("warp", input, matrix, size, mode, padding_mode, align_corners, backend)
+        if quick is not None:
+            return quick
     fn = "reticle.warp"
     check_input(fn, input, whole=True)
     size = input.shape[2:]

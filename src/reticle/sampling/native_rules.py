@@ -68,11 +68,16 @@ def run(name: str, input: Tensor, where: Tensor, how: tuple, fill: Tensor | None
         return composition(input, where, how, fill)
     if torch._C._are_functorch_transforms_active():
         return TransformedSample.apply(name, input, where, how, fill)
+    return sample(name, input, where, how, fill)
+
+
+def sample(name: str, input: Tensor, where: Tensor, how: tuple, fill: Tensor | None) -> Tensor:
+    """The way into the operator ``name`` of a call that runs as it is written, and of which at most gradients are wanted."""
     if torch.is_grad_enabled() and (input.requires_grad or where.requires_grad):
         return Sample.apply(name, input, where, how, fill)
     # the operator's registered autograd is Python and costs more than a small warp; here it would do nothing
     with _AutoDispatchBelowAutograd():
-        return op.forward(input, where, *how, fill)
+        return OPERATORS[name].forward(input, where, *how, fill)
 
 
 def composition(input: Tensor, where: Tensor, how: Sequence[Any], fill: Tensor | None) -> Tensor:

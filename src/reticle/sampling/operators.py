@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from .backends import Spec
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8)
-_MODE_IDS = {name: i for i, name in enumerate(MODES)}
-_PADDING_IDS = {name: i for i, name in enumerate(PADDING_MODES)}
+MODE_IDS = {name: i for i, name in enumerate(MODES)}
+PADDING_IDS = {name: i for i, name in enumerate(PADDING_MODES)}
 
 
 def lacks(s: "Spec") -> str | None:
     """Why no such operator does the call, on whatever device, or None."""
-    if s.mode not in _MODE_IDS:
+    if s.mode not in MODE_IDS:
         return f"has no {s.mode if isinstance(s.mode, str) else 'user-defined'} mode"
     if s.dtype not in DTYPES:
         return f"has no {s.dtype}"
@@ -39,7 +39,7 @@ def sample_by(
     out: Tensor | None = None,
 ) -> Shaped[Tensor, "b c *out"]:
     """The sample at the points of a grid of any strides."""
-    return run(operator, input, grid, (_MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
+    return run(operator, input, grid, (MODE_IDS[mode], PADDING_IDS[padding_mode], align_corners), fill, out)
 
 
 def warp_by(
@@ -54,4 +54,4 @@ def warp_by(
     out: Tensor | None = None,
 ) -> Shaped[Tensor, "b c *out"]:
     """The sample under a matrix; no grid is stored."""
-    return run(operator, input, matrix, (output_size, _MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners), fill, out)
+    return run(operator, input, matrix, (output_size, MODE_IDS[mode], PADDING_IDS[padding_mode], align_corners), fill, out)
