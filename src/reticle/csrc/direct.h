@@ -38,14 +38,14 @@ struct Seen {
   Direct answer() const { return {is_zero(unknown), any(edge), is_zero(check)}; }
 };
 
-// What finds the points of a row.
-template <class From>
+// What finds the points of a row. `apart`: pixels are not side by side.
+template <class From, bool apart = false>
 struct Finder {
   using A = typename From::A;
   using N = Number<Vec<A>>;
 
   From from[3];  // of the axes y and x, the last two
-  N last_y, last_x, down;
+  N last_y, last_x, down, across;
   Outside outside;
   Caution caution = {};
 
@@ -58,14 +58,18 @@ struct Finder {
     } else {
       e.y = tents_inside<2>(y), e.x = tents_inside<2>(x);
     }
-    put(__builtin_convertvector(e.y.first * down + e.x.first, Cell<A>), e.offset);
+    put(__builtin_convertvector(offset(e.y.first, e.x.first), Cell<A>), e.offset);
   }
   RETICLE_INLINE void find(int p, Seen<A>& seen, FoundPoints<A, 1>& e) const {
     const auto y = from[1].at(1, p, seen.unknown).cell, x = from[2].at(2, p, seen.unknown).cell;
     const auto row = nearest_pixel(y, last_y, outside), column = nearest_pixel(x, last_x, outside);
     e.there = outside == NOTHING ? (Whole<Vec<A>>)((row == y) & (column == x)) : ~Whole<Vec<A>>{};
     seen.edge |= ~e.there;
-    put(__builtin_convertvector(row * down + column, Cell<A>), e.offset);
+    put(__builtin_convertvector(offset(row, column), Cell<A>), e.offset);
+  }
+  template <class I>
+  RETICLE_INLINE I offset(I row, I column) const {
+    return row * down + (apart ? column * across : column);
   }
 };
 
@@ -183,7 +187,7 @@ RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const S
   constexpr int S = P::S, lanes = VecOf<typename P::A>::lanes;
   using Found = FoundPoints<typename P::A, S>;
   using N = Number<Vec<typename P::A>>;
-  Finder<typename Where::From> finder = {{}, N(plan.in[1].size - S), N(plan.in[2].size - S), N(planes.down), outside_of(plan.c)};
+  Finder<typename Where::From> finder = {{}, N(plan.in[1].size - S), N(plan.in[2].size - S), N(planes.down), 1, outside_of(plan.c)};
   const Where where(plan, m, b, s.j, finder.from);
   Ahead ahead;
   const bool large = planes.down * plan.c.size[1] * int64_t(sizeof(T)) > NEAR_BYTES, more = !large && b + 1 < plan.c.batch;
@@ -239,17 +243,28 @@ bool is_few(int64_t channels) {
   return channels == 1 || channels == 3 || (sizeof(T) == sizeof(float) && (channels == 2 || channels == 4));
 }
 
+// Whether the rows of a block can be placed by RowsByMatrix.
+template <class P>
+bool is_walked(const P& plan, const Matrix& m) {
+  return m.tame && !m.divides && !repeats(plan.c.padding) && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
+}
+
+// Whether the points of a block can be read from the grid by the vector.
+template <class P>
+bool are_vectors(const P& plan, int64_t number) {
+  const Call& c = plan.c;
+  const int64_t count = c.out[2] - number % plan.segments * SEGMENT;
+  const bool same = c.where_is_double == (sizeof(typename P::A) == sizeof(double));
+  return same && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= VecOf<typename P::A>::lanes;
+}
+
 template <class T, class P>
 bool is_direct(const P& plan, const Matrix& m, int64_t number) {
   const Call& c = plan.c;
   if (c.ndim != 2 || !is_few<T>(c.channels) || c.input.stride[4] != 1 || c.output.stride[4] != 1 || !is_common(plan, c.input.stride))
     return false;
-  if (c.is_matrix && (repeats(c.padding) || !by_matrix_too<T, P>())) return false;
-  if (!c.is_matrix && P::S == 1) return false;  // see nearest_given.h
-  if (c.is_matrix) return m.tame && !m.divides && std::fabs(m.pixels.step[1][2]) <= 2 && std::fabs(m.pixels.step[2][2]) <= 2;
-  const int64_t count = c.out[2] - number % plan.segments * SEGMENT;  // vectors of points are read from the grid
-  const bool same = c.where_is_double == (sizeof(typename P::A) == sizeof(double));
-  return same && c.where_stride[4] == 1 && c.where_stride[3] == 2 && count >= VecOf<typename P::A>::lanes;
+  if (c.is_matrix) return by_matrix_too<T, P>() && is_walked(plan, m);
+  return P::S > 1 && are_vectors(plan, number);  // nearest: see nearest_given.h
 }
 
 // Calls f with the number of channels, few of them, as a constant.

@@ -2,6 +2,7 @@
 #pragma once
 #include "by_lookups.h"
 #include "by_strips.h"
+#include "channels_direct.h"
 #include "forward.h"
 #include "nearest_given.h"
 
@@ -73,6 +74,12 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
       return true;
     }
   }
+  if constexpr (has_pixels<T, P>()) {
+    if (are_pixels<T>(plan, m, number)) {
+      sum_pixels<T>(plan, m, b, number, start, done);
+      return true;
+    }
+  }
   if constexpr (has_direct<T, P>()) {
     if (!is_direct<T>(plan, m, number)) return false;
     if (plan.c.is_matrix) {
@@ -103,7 +110,7 @@ bool forward_directly(const P& plan, const Matrix& m, int64_t b, int64_t number,
       forward_rows<T>(plan, m, b, number, row, rows, s, block);
     } else {
       find_places(plan, m, b, s);
-      finish(plan, done[row].finite, s, u, v + s.i * c.output.stride[3] + s.j);
+      finish(plan, done[row].finite, s, u, v + s.i * c.output.stride[3] + s.j * c.output.stride[4]);
     }
   }
   return true;

@@ -60,16 +60,12 @@ struct Soon {
   const T *read, *written;
 };
 
-// N pixels each, N known or 0: as many as there are. `past`: see store_past().
-template <int N, bool past, class T, class P>
-RETICLE_INLINE void channels_of(const P& plan, const Reads<P>& reads, const T* u, T* v, const Soon<T>& soon, Vec<typename P::A>& check) {
-  using A = typename P::A;
+// Weighted sums of N pixels, N known or 0: as many as there are. `past`: see store_past().
+template <int N, bool past, class T, class A>
+RETICLE_INLINE void channels_of(int64_t channels, int known, const T* const* from, const A* weight, T* v, const Soon<T>& soon,
+                                Vec<A>& check) {
   constexpr int lanes = VecOf<A>::lanes, line = 64 / sizeof(T);
-  const int count = N ? N : reads.count;
-  const int64_t channels = plan.c.channels;
-  const T* from[N ? N : 64];  // what is written could change `reads`, for all that the compiler knows
-  A weight[N ? N : 64];
-  for (int t = 0; t < count; t++) from[t] = u + reads.offset[t], weight[t] = reads.weight[t];
+  const int count = N ? N : known;
   const auto fetch = [&](int64_t k) {
     __builtin_prefetch(soon.read + k, 0, 2);
     if (!past) __builtin_prefetch(soon.written + k, 1);
@@ -139,14 +135,20 @@ RETICLE_INLINE void fetch_soon(const P& plan, const Rows& rows, const Reading<P>
 // R rows of P::S pixels each, R known or 0: whatever there is.
 template <int R, bool past, class T, class P>
 RETICLE_APART bool along_channels_of(const P& plan, const Rows& rows, const Reading<P>& s, const T* u, T* v, const Next<T>& next) {
+  using A = typename P::A;
   const int64_t channels = plan.c.channels, step = plan.c.input.stride[4], step_out = plan.c.output.stride[4];
-  Vec<typename P::A> check = {};
+  Vec<A> check = {};
   Reads<P> reads;
   for (int p = 0; p < s.count; p++, v += step_out) {
     list_reads(rows, s, p, step, R ? R : rows.count, R ? P::S : plan.width[2], reads);
     const Soon<T> soon = {read_soon(rows, s, p, u, next), v + POINTS_AHEAD * step_out};
     if (next.share > channels) fetch(soon.read + channels, next.share - channels);
-    channels_of<R * P::S, past>(plan, reads, u, v, soon, check);
+    constexpr int N = R * P::S;
+    const int count = N ? N : reads.count;
+    const T* from[N ? N : 64];  // what is written could change `reads`, for all that the compiler knows
+    A weight[N ? N : 64];
+    for (int t = 0; t < count; t++) from[t] = u + reads.offset[t], weight[t] = reads.weight[t];
+    channels_of<N, past>(channels, count, from, weight, v, soon, check);
   }
   return is_zero(check);
 }
