@@ -3,8 +3,10 @@
 import pytest
 import torch
 from helpers import able, off_kink_grid, threads
+from torch.testing import assert_close
 
-from reticle import grid_sample, warp
+from reticle import PADDING_MODES, grid_sample, warp
+from reticle.grid import source_grid
 from reticle.sampling import native
 
 pytestmark = pytest.mark.skipif(native.WHY_NOT is not None, reason=f"native {native.WHY_NOT}")
@@ -45,6 +47,26 @@ def among_others(x, first, others):
     own = slice(first, first + x.shape[1])
     more[:, own] = x
     return more, own
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+def test_what_is_not_finite_beside_the_edge_is_met_only_by_points_that_read_it(padding_mode, mode):
+    height, width = 20, 9
+    image = torch.rand(1, 12, height, width)
+    image[..., 7, width - 2] = (
+        torch.inf
+    )  # beside the pixels of the edge, of one row: the window of a point beyond them has it, with weight 0
+    matrix = torch.tensor([[[1.0, 0.0, 2 * (width - 0.6) / width], [0.0, 1.0, 0.0]]])
+    for where in (matrix, source_grid(matrix, (height, width), False)):
+        found, expected = (
+            warp(x, where, None, mode, padding_mode, backend=backend)
+            if where is matrix
+            else grid_sample(x, where, mode, padding_mode, backend=backend)
+            for x, backend in ((last(image), "native"), (image, "reference"))
+        )
+        assert_close(found, expected, equal_nan=True)
+        assert padding_mode in ("reflection", "wrap") or expected.isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.uint8], ids=str)

@@ -108,7 +108,15 @@ RETICLE_INLINE D4 smaller_of(D4 a, D4 b) { return (D4)_mm256_min_pd((__m256d)a, 
 
 RETICLE_INLINE F8 load(const float* p) { return read<F8>(p); }
 RETICLE_INLINE D4 load(const double* p) { return read<D4>(p); }
-RETICLE_INLINE F8 widen_all(uint8_t, B8 v) { return __builtin_convertvector(__builtin_convertvector(v, I8), F8); }
+// GCC takes conversions from and to vectors of 64 bits and fewer to pieces, which costs five times as much.
+RETICLE_INLINE F8 widen_all(uint8_t, B8 v) {
+#if defined(__AVX2__)
+  const I8 whole = (I8)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)v));
+#else
+  const I8 whole = __builtin_convertvector(v, I8);
+#endif
+  return __builtin_convertvector(whole, F8);
+}
 RETICLE_INLINE F8 widen_all(BFloat16, H8 v) { return (F8)(__builtin_convertvector(v, U8) << 16); }
 RETICLE_INLINE F8 widen_all(Half, H8 v) {
 #if defined(__F16C__)
@@ -160,16 +168,28 @@ RETICLE_INLINE void store(F8 v, Half* p) {
 RETICLE_INLINE void store(F8 v, uint8_t* p) {  // as narrow(): ties to even; NaN becomes 0
   const F8 zero = {}, most = zero + 255, positive = v > 0 ? v : zero;
   const U8 rounded = (U8)((positive < 255 ? positive : most) + 0x1p23f);  // whole numbers stand in the lowest bits of such sums
+#if defined(__AVX2__)
+  const __m128i halves = (__m128i)low_halves(rounded & 0xff), b = _mm_packus_epi16(halves, halves);
+  std::memcpy(p, &b, 8);
+#else
   const B8 b = __builtin_convertvector(rounded, B8);
   std::memcpy(p, &b, sizeof b);
+#endif
 }
 
 // --- four pixels in a row ---
 
 RETICLE_INLINE F4 load_four(const float* p) { return read<F4>(p); }
 RETICLE_INLINE D4 load_four(const double* p) { return read<D4>(p); }
-RETICLE_INLINE F4 load_four(const uint8_t* p) { return __builtin_convertvector(__builtin_convertvector(read<B4>(p), I4), F4); }
-RETICLE_INLINE F4 load_four(const BFloat16* p) { return (F4)(__builtin_convertvector(read<H4>(p), U4) << 16); }
+#if defined(__AVX2__)
+RETICLE_INLINE U4 widen_four(B4 v) { return (U4)_mm_cvtepu8_epi32(_mm_cvtsi32_si128((int32_t)v)); }
+RETICLE_INLINE U4 widen_four(H4 v) { return (U4)_mm_cvtepu16_epi32(_mm_cvtsi64_si128((int64_t)v)); }
+#else
+RETICLE_INLINE U4 widen_four(B4 v) { return __builtin_convertvector(v, U4); }
+RETICLE_INLINE U4 widen_four(H4 v) { return __builtin_convertvector(v, U4); }
+#endif
+RETICLE_INLINE F4 load_four(const uint8_t* p) { return __builtin_convertvector((I4)widen_four(read<B4>(p)), F4); }
+RETICLE_INLINE F4 load_four(const BFloat16* p) { return (F4)(widen_four(read<H4>(p)) << 16); }
 #if defined(__F16C__)
 RETICLE_INLINE F4 load_four(const Half* p) { return (F4)_mm_cvtph_ps(_mm_cvtsi64_si128(read<int64_t>(p))); }
 #endif
@@ -231,8 +251,14 @@ RETICLE_INLINE Four<Wide<T>> load_four(const T* p, int n) {
 RETICLE_INLINE void store_four(F4 v, float* p) { std::memcpy(p, &v, sizeof v); }
 RETICLE_INLINE void store_four(D4 v, double* p) { std::memcpy(p, &v, sizeof v); }
 RETICLE_INLINE void store_four(F4 v, BFloat16* p) {
+#if defined(__AVX2__)
+  const U4 bits = rounded<U4>(v);
+  const __m128i h = _mm_packus_epi32((__m128i)bits, (__m128i)bits);
+  std::memcpy(p, &h, 8);
+#else
   const H4 h = __builtin_convertvector(rounded<U4>(v), H4);
   std::memcpy(p, &h, sizeof h);
+#endif
 }
 #if defined(__F16C__)
 RETICLE_INLINE void store_four(F4 v, Half* p) {
