@@ -27,7 +27,7 @@ RETICLE_INLINE bool is_zero(V check) {
 template <class A>
 RETICLE_INLINE bool all_finite(const A* p, int64_t n) {
   Vec<A> check = {};
-  for (int64_t k = 0; k < n; k += VecOf<A>::lanes) check += load(p + k) * 0;
+  for (int64_t k = 0; k < n; k += VecOf<A>::lanes) watch(load(p + k), check);
   return is_zero(check);
 }
 

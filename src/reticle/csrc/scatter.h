@@ -81,6 +81,35 @@ RETICLE_INLINE void add_vectors(const P& plan, const Rows& rows, const Reading<P
   }
 }
 
+// The same of R rows of two pixels: each vector of the gradient is read once for all of them.
+template <int R, class P>
+RETICLE_INLINE void add_windows_of_two(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count,
+                                       const Tiling<P>& tiling, const typename P::A* gradient, typename P::A* sums) {
+  using A = typename P::A;
+  constexpr int lanes = VecOf<A>::lanes;
+  const int64_t width = tiling.channels;
+  for (int q = 0; q < count; q++) {
+    const int p = points ? points[q] : q;
+    const A* from = gradient + p * width;
+    A* to[R];
+    Vec<A> weight[2 * R];
+#pragma GCC unroll 4
+    for (int row = 0; row < R; row++) {
+      to[row] = sums + r.offset[p] + rows.offset[row];
+      for (int t = 0; t < 2; t++) weight[2 * row + t] = Vec<A>{} + r.row_weight[row][p] * r.column_weight[t][p];
+    }
+    for (int64_t k = 0; k < width; k += lanes) {
+      const Vec<A> g = load(from + k);
+#pragma GCC unroll 4
+      for (int row = 0; row < R; row++) {
+        A *left = to[row] + k, *right = left + width;
+        store(load(left) + g * weight[2 * row], left);
+        store(load(right) + g * weight[2 * row + 1], right);
+      }
+    }
+  }
+}
+
 // Four channels of two pixels, in the buffer where they are one vector.
 template <int R, class P>
 RETICLE_INLINE void add_pairs(const Rows& rows, const Reading<P>& r, const int* points, int count, const typename P::A* gradient,
@@ -217,6 +246,10 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
     add_vectors<Four<A>>(plan, rows, r, points, count, 1, gradient, sums);
   else if (width == lanes)
     add_vectors<Vec<A>>(plan, rows, r, points, count, 1, gradient, sums);
+  else if (P::S == 2 && full && rows.count == 2)
+    add_windows_of_two<2>(plan, rows, r, points, count, tiling, gradient, sums);
+  else if (P::S == 2 && full && rows.count == 4)
+    add_windows_of_two<4>(plan, rows, r, points, count, tiling, gradient, sums);
   else
     add_vectors<Vec<A>>(plan, rows, r, points, count, width / lanes, gradient, sums);
 }
