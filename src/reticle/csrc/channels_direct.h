@@ -6,13 +6,8 @@
 namespace reticle {
 namespace {
 
-template <class T, class P>
-constexpr bool has_pixels() {
-  return P::S <= 2;
-}
-
-template <class T, class P>
-bool are_pixels(const P& plan, const Matrix& m, int64_t number) {
+template <class P>
+bool is_by_pixel(const P& plan, const Matrix& m, int64_t number) {
   const Call& c = plan.c;
   if (c.ndim != 2 || c.channels < 2 || c.input.stride[1] != 1 || c.output.stride[1] != 1 || !is_common(plan, c.input.stride)) return false;
   return c.is_matrix ? is_walked(plan, m) : are_vectors(plan, number);

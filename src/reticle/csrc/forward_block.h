@@ -74,8 +74,8 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
       return true;
     }
   }
-  if constexpr (has_pixels<T, P>()) {
-    if (are_pixels<T>(plan, m, number)) {
+  if constexpr (P::S <= 2) {
+    if (is_by_pixel(plan, m, number)) {
       sum_pixels<T>(plan, m, b, number, start, done);
       return true;
     }
