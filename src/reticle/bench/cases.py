@@ -87,6 +87,7 @@ CASES = (
     Case("float16", "b1 in float16", (128, 3, 64, 64), NARROW, dtype=torch.float16),
     Case("uint8", "bytes", IMAGES, ("torch_float32", "opencv"), dtype=torch.uint8, passes=(FORWARD,)),
     Case("overhead", "what a call costs", (1, 1, 16, 16), ALL, short=True),
+    Case("overhead_given", "the same, grid given", (1, 1, 16, 16), ("torch", "opencv"), where="smooth"),
 )
 _FOR_GPUS = ("a", "b1", "b2", "c1", "c2", "d", "e3")
 _ALL = (*CASES, Case("e3", "two volumes", (2, 1, 160, 192, 224), ("torch",)))
