@@ -34,17 +34,17 @@ struct PixelRow {
   Next<T> next;
   int64_t ahead;  // from a row's pixels to those that will be wanted soon, or 0
 
-  // Points from `first` on of those from p on that were found.
+  // Points `begin` to `end` of the row, of those from `found` on that were found.
   template <bool past, int S, class A>
-  RETICLE_INLINE void sum(const FoundPoints<A, S>& e, int p, int first, int end, Vec<A>& check) const {
+  RETICLE_INLINE void sum(const FoundPoints<A, S>& e, int found, int begin, int end, Vec<A>& check) const {
     const Weights<A, S> weights(e);
-    for (int q = first; q < end; q++) {
-      const T* at = from + e.offset[q - p];
+    for (int p = begin; p < end; p++) {
+      const T* at = from + e.offset[p - found];
       const T* pixels[S * S];
       A weight[S * S];
-      for (int t = 0; t < S * S; t++) pixels[t] = at + t / S * down + t % S * across, weight[t] = weights.of[t][q - p];
-      T* v = to + q * across_to;
-      const Soon<T> soon = {next.share ? next.first + q * next.share : at + ahead, v + POINTS_AHEAD * across_to};
+      for (int t = 0; t < S * S; t++) pixels[t] = at + t / S * down + t % S * across, weight[t] = weights.of[t][p - found];
+      T* v = to + p * across_to;
+      const Soon<T> soon = {next.share ? next.first + p * next.share : at + ahead, v + POINTS_AHEAD * across_to};
       if (next.share > channels) fetch(soon.read + channels, next.share - channels);
       channels_of<S * S, past>(channels, S * S, pixels, weight, v, soon, check);
     }
@@ -74,12 +74,12 @@ RETICLE_APART void sum_pixel_rows(const P& plan, const Matrix& m, int64_t b, int
     pixels.ahead = ahead.step ? (S - 1) * in[3] + ahead.step : 0;
     Seen<A> other;
     for (int p = 0; p < s.count; p += lanes) {
-      const int first = std::min(p, last), then = std::min(p + lanes, last);  // the last vector may be some of those before, again
+      const int found = std::min(p, last), then = std::min(p + lanes, last);  // the last vector may be some of those before, again
       if (p + lanes < s.count)
         finder.find(then, seen, next);
       else if (row + 1 < rows)
         where.place(s.i + row + 1, finder.from), finder.find(0, other, next);
-      pixels.template sum<past>(now, first, p, std::min(p + lanes, s.count), seen.check);
+      pixels.template sum<past>(now, found, p, std::min(p + lanes, s.count), seen.check);
       now = next;
     }
     done[row] = seen.answer();

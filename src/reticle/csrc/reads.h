@@ -62,10 +62,10 @@ struct Soon {
 
 // Weighted sums of N pixels, N known or 0: as many as there are. `past`: see store_past().
 template <int N, bool past, class T, class A>
-RETICLE_INLINE void channels_of(int64_t channels, int known, const T* const* from, const A* weight, T* v, const Soon<T>& soon,
+RETICLE_INLINE void channels_of(int64_t channels, int number, const T* const* from, const A* weight, T* v, const Soon<T>& soon,
                                 Vec<A>& check) {
   constexpr int lanes = VecOf<A>::lanes, line = 64 / sizeof(T);
-  const int count = N ? N : known;
+  const int count = N ? N : number;
   const auto fetch = [&](int64_t k) {
     __builtin_prefetch(soon.read + k, 0, 2);
     if (!past) __builtin_prefetch(soon.written + k, 1);

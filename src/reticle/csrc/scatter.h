@@ -223,6 +223,19 @@ RETICLE_INLINE void add_paired(const Tiling<P>& tiling, const Rows& rows, const 
   add(std::integral_constant<int, P::S * P::S>());
 }
 
+// More channels than a vector.
+template <class P>
+RETICLE_INLINE void add_many(const P& plan, const Rows& rows, const Reading<P>& r, const int* points, int count, const Tiling<P>& tiling,
+                             const typename P::A* gradient, typename P::A* sums) {
+  using A = typename P::A;
+  if constexpr (P::S == 2) {
+    const bool full = plan.width[2] == 2;
+    if (full && rows.count == 2) return add_windows_of_two<2>(plan, rows, r, points, count, tiling, gradient, sums);
+    if (full && rows.count == 4) return add_windows_of_two<4>(plan, rows, r, points, count, tiling, gradient, sums);
+  }
+  add_vectors<Vec<A>>(plan, rows, r, points, count, tiling.channels / VecOf<A>::lanes, gradient, sums);
+}
+
 template <class P>
 RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Tile<P>& tile, const Rows& rows, const Reading<P>& r,
                                 const int* points, int count, const typename P::A* gradient) {
@@ -246,12 +259,8 @@ RETICLE_INLINE void add_windows(const P& plan, const Tiling<P>& tiling, const Ti
     add_vectors<Four<A>>(plan, rows, r, points, count, 1, gradient, sums);
   else if (width == lanes)
     add_vectors<Vec<A>>(plan, rows, r, points, count, 1, gradient, sums);
-  else if (P::S == 2 && full && rows.count == 2)
-    add_windows_of_two<2>(plan, rows, r, points, count, tiling, gradient, sums);
-  else if (P::S == 2 && full && rows.count == 4)
-    add_windows_of_two<4>(plan, rows, r, points, count, tiling, gradient, sums);
   else
-    add_vectors<Vec<A>>(plan, rows, r, points, count, width / lanes, gradient, sums);
+    add_many(plan, rows, r, points, count, tiling, gradient, sums);
 }
 
 template <class P>

@@ -60,7 +60,7 @@ BACKENDS: tuple[Backend, ...] = (  # in order of preference
     Backend("aten", aten.refuses, aten.sample_aten),
     Backend("reference", lambda s: None, sample_reference),
 )
-forced = "auto"
+forced = "auto"  # what "auto" means: see use_backend, and plain.py
 
 
 def choose(fn: str, spec: Spec, name: str = "auto") -> Backend:

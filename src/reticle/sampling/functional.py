@@ -69,10 +69,9 @@ def grid_sample(
 
     Reference: Jaderberg et al. 2015, sec. 3.3, eq. (3).
     """
-    if out is None:
-        quick = sample_plainly("grid_sample", input, grid, None, mode, padding_mode, align_corners, backend)
-        if quick is not None:
-            return quick
+    found = sample_plainly("grid_sample", input, grid, (), mode, padding_mode, align_corners, backend) if out is None else None
+    if isinstance(found, Tensor):
+        return found
     fn = "reticle.grid_sample"
     check_input(fn, input, whole=True)
     check_floating(fn, "grid", grid)
@@ -88,6 +87,8 @@ def grid_sample(
         batch = grid.shape[0] if input.shape[0] == 1 else input.shape[0]
         size = (batch, input.shape[1], *grid.shape[1:-1])
         check_out(fn, out, size, mode, {"input": input, "grid": grid, "value": fill})
+    if found is not None:
+        raise found  # not for what the arguments are
     return compute(chosen, chosen.run, (input, grid, mode, padding_mode, align_corners, fill), out)
 
 

@@ -51,11 +51,9 @@ def warp(
 
     Reference: Jaderberg et al. 2015, sec. 3.2 and 3.3.
     """
-    if out is None and isinstance(input, Tensor):
-        size = tuple(input.shape)[2:] if output_size is None else output_size
-        quick = sample_plainly("warp", input, matrix, size, mode, padding_mode, align_corners, backend)
-        if quick is not None:
-            return quick
+    found = sample_plainly("warp", input, matrix, output_size, mode, padding_mode, align_corners, backend) if out is None else None
+    if isinstance(found, Tensor):
+        return found
     fn = "reticle.warp"
     check_input(fn, input, whole=True)
     size = input.shape[2:]
@@ -69,6 +67,8 @@ def warp(
     if out is not None:
         batch = matrix.shape[0] if input.shape[0] == 1 else input.shape[0]
         check_out(fn, out, (batch, input.shape[1], *output_size), mode, {"input": input, "matrix": matrix, "value": fill})
+    if found is not None:
+        raise found  # not for what the arguments are
     if chosen.warp is not None:
         return compute(chosen, chosen.warp, (input, matrix, output_size, mode, padding_mode, align_corners, fill), out)
     grid = source_grid(matrix, output_size, align_corners)

@@ -19,8 +19,8 @@ from .native import WHY_NOT
 from .native_rules import sample
 from .operators import MODE_IDS, PADDING_IDS
 
-# names mean numbers here, but for what reads a value
-_IDS = {(m, p): (i, k) for m, i in MODE_IDS.items() for p, k in PADDING_IDS.items() if p != "constant"}
+# without the constant one, whose value wants checks
+_PADDING_IDS = {name: i for name, i in PADDING_IDS.items() if name != "constant"}
 
 
 def sample_plainly(
@@ -32,24 +32,25 @@ def sample_plainly(
     padding_mode: str,
     align_corners: bool,
     backend: str,
-) -> Tensor | None:
-    """The sample; None if the call is not plain, or wrong: then it wants all checks. ``output_size``: of a warp; None for a grid."""
+) -> Tensor | RuntimeError | None:
+    """The sample; None if the call is not plain; an error, which is to be raised if checks in words find nothing wrong with the arguments.
+
+    ``output_size``: of a warp, None for the input's; ``()`` for a grid.
+    """
     if is_compiling() or WHY_NOT is not None or backend != "auto" or backends.forced != "auto":
         return None
     if not _is_memory(input) or not _is_memory(where) or transforms_active() or forward_ad._current_level >= 0 or is_tracing():
         return None
-    if type(align_corners) is not bool or not _are_coordinates(where, input):
+    if type(align_corners) is not bool or not _are_names(mode, padding_mode) or not _are_coordinates(where, input):
         return None
+    if output_size is not None and not _are_numbers(output_size):
+        return None
+    how: tuple = (MODE_IDS[mode], _PADDING_IDS[padding_mode], align_corners)  # type: ignore[index]
     try:
-        how: tuple = (*_IDS[mode, padding_mode], align_corners)  # type: ignore[index]
-        if output_size is not None:
-            for n in output_size:
-                if type(n) is not int:  # the operator takes True, too
-                    return None
-            how = (output_size, *how)
-        return sample(operator, input, where, how, None)
-    except (RuntimeError, TypeError, KeyError):
-        return None
+        size = tuple(input.shape)[2:] if output_size is None else output_size
+        return sample(operator, input, where, (size, *how) if size else how, None)
+    except RuntimeError as error:
+        return error
 
 
 def _is_memory(x: Tensor) -> bool:
@@ -57,6 +58,21 @@ def _is_memory(x: Tensor) -> bool:
     return (type(x) is Tensor or type(x) is Parameter) and x.is_cpu
 
 
+def _are_names(mode: str | Mode, padding_mode: str) -> bool:
+    """Whether they are those of what the compiled sampler does without a value."""
+    return isinstance(mode, str) and isinstance(padding_mode, str) and mode in MODE_IDS and padding_mode in _PADDING_IDS
+
+
 def _are_coordinates(where: Tensor, input: Tensor) -> bool:
     """Whether they are read as they are; of whole numbers there is no gradient to them."""
     return (where.dtype is float32 or where.dtype is float64) and not (input.dtype is uint8 and where.requires_grad)
+
+
+def _are_numbers(size: Sequence[int]) -> bool:
+    """Whether they are what the operator takes for numbers, which takes True, too."""
+    if not isinstance(size, tuple | list):
+        return False
+    for n in size:  # a generator for all() costs more than all the rest
+        if type(n) is not int:
+            return False
+    return True
