@@ -43,6 +43,7 @@ def test_plain_calls_are_taken_as_such(calls):
     assert calls == ["warp", "warp", "warp", "grid_sample", "grid_sample"] * 5
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
 def test_calls_that_are_not_plain_are_not_taken(calls):
     warp(IMAGE, MATRIX, padding_mode="constant"), warp(IMAGE, MATRIX, backend="native"), warp(IMAGE, MATRIX.half())
     warp(IMAGE, MATRIX, out=torch.empty_like(IMAGE)), warp(IMAGE, MATRIX, mode="lanczos3")
