@@ -88,7 +88,7 @@ def grid_sample(
         size = (batch, input.shape[1], *grid.shape[1:-1])
         check_out(fn, out, size, mode, {"input": input, "grid": grid, "value": fill})
     if found is not None:
-        raise found  # not for what the arguments are
+        raise found  # the arguments are not to blame
     return compute(chosen, chosen.run, (input, grid, mode, padding_mode, align_corners, fill), out)
 
 

@@ -68,7 +68,7 @@ def warp(
         batch = matrix.shape[0] if input.shape[0] == 1 else input.shape[0]
         check_out(fn, out, (batch, input.shape[1], *output_size), mode, {"input": input, "matrix": matrix, "value": fill})
     if found is not None:
-        raise found  # not for what the arguments are
+        raise found  # the arguments are not to blame
     if chosen.warp is not None:
         return compute(chosen, chosen.warp, (input, matrix, output_size, mode, padding_mode, align_corners, fill), out)
     grid = source_grid(matrix, output_size, align_corners)
