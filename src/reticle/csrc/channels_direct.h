@@ -6,6 +6,7 @@
 namespace reticle {
 namespace {
 
+// Whether a block is one for sum_pixels(): bilinear or nearest, of an image, its points placed by the vector.
 template <class P>
 bool is_by_pixel(const P& plan, const Matrix& m, int64_t number) {
   const Call& c = plan.c;
@@ -91,6 +92,7 @@ template <class Where, class T, class P>
 void sum_pixels_of(const P& plan, const Matrix& m, int64_t b, int64_t number, const Start& s, Direct* done) {
   if constexpr (sizeof(T) >= sizeof(float)) {
     const int64_t* out = plan.c.output.stride;
+    // the first row says it for all, where each is aligned as the one before
     if (is_large(plan, (const T*)plan.c.output.data + b * out[0] + s.i * out[3] + s.j * out[4]) &&
         out[3] * int64_t(sizeof(T)) % int64_t(sizeof(Vec<Wide<T>>)) == 0)
       return sum_pixel_rows<true, Where, T>(plan, m, b, number, s, done);
