@@ -1,5 +1,5 @@
-// Finding and reading in one go, where the channels of a pixel lie side by side: points are found by the vector and then read one by one, along
-// the channels. The next ones are found before those are read, for it is memory that this waits for, and it can do so meanwhile.
+// Finding and reading in one go, where the channels of a pixel lie side by side: points are found by the vector and then read one by one,
+// along the channels. The next ones are found before those are read, for it is memory that this waits for, and it can do so meanwhile.
 #pragma once
 #include "direct.h"
 
