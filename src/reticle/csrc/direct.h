@@ -219,15 +219,13 @@ RETICLE_INLINE void walk_rows(const P& plan, const Matrix& m, int64_t b, const S
 }
 
 // Of what there are kernels: those for 16 bits and bytes are worth the time to compile them only with vectors of eight numbers, and for
-// the usual numbers of channels. Where few will ever run them there are none.
+// the usual numbers of channels.
 template <class T, class P>
 constexpr bool has_direct() {
-#if defined(__x86_64__) && !defined(__AVX__)
-  return false;
-#elif defined(__AVX__)
+#if defined(__AVX__)
   return P::S <= 2;
 #else
-  return P::S <= 2 && sizeof(T) == sizeof(float);
+  return WHOLE_VECTORS && P::S <= 2 && sizeof(T) == sizeof(float);
 #endif
 }
 

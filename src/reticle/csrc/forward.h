@@ -129,10 +129,12 @@ void all_channels(const P& plan, const Rows& rows, Block<P>& block, const T* u, 
     }
   } else if (in[4] == 1 && out[4] == 1 && plan.width[2] == P::S) {
     int64_t k = 0;
-    for (; k + 4 <= channels; k += 4) planes<4>(plan, rows, block, u + k * in[1], v + k * out[1]);
-    if (channels - k == 3) planes<3>(plan, rows, block, u + k * in[1], v + k * out[1]);
-    if (channels - k == 2) planes<2>(plan, rows, block, u + k * in[1], v + k * out[1]);
-    if (channels - k == 1) planes<1>(plan, rows, block, u + k * in[1], v + k * out[1]);
+    if constexpr (P::S == 2) {
+      for (; k + 4 <= channels; k += 4) planes<4>(plan, rows, block, u + k * in[1], v + k * out[1]);
+      if (channels - k == 3) planes<3>(plan, rows, block, u + k * in[1], v + k * out[1]), k += 3;
+      if (channels - k == 2) planes<2>(plan, rows, block, u + k * in[1], v + k * out[1]), k += 2;
+    }
+    for (; k < channels; k++) planes<1>(plan, rows, block, u + k * in[1], v + k * out[1]);
   } else {
     for (int n = 0; n < block.rows; n++) block.finite[n] = anyhow(plan, rows, block.reading[n], u, v + block.output[n]);
   }

@@ -74,7 +74,7 @@ bool sum_block(const P& plan, const Matrix& m, int64_t b, int64_t number, const 
       return true;
     }
   }
-  if constexpr (P::S <= 2) {
+  if constexpr (P::S <= 2 && WHOLE_VECTORS) {
     if (is_by_pixel(plan, m, number)) {
       sum_pixels<T>(plan, m, b, number, start, done);
       return true;

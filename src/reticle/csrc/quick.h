@@ -61,24 +61,31 @@ RETICLE_INLINE bool read_all(const P& plan, const From* from, const int64_t* str
   for (int p = 0; p < s.padded(); p += VecOf<A>::lanes) {
     Cells<V> cells[3];
     Whole<V> out = {};
+#pragma GCC unroll 3
     for (int a = 3 - D; a < 3; a++) {
       cells[a] = from[a].at(a, p, check);
       out |= is_beyond(cells[a].cell - back, Number<V>(plan.in[a].size - S));
     }
     Tents<S, V> t[3];
     if (!caution.is_due(any(out))) {
+#pragma GCC unroll 3
       for (int a = 3 - D; a < 3; a++) t[a] = windows_inside<S>(plan.c.mode, cells[a], wanted.slopes);
     } else {
+#pragma GCC unroll 3
       for (int a = 3 - D; a < 3; a++)
         t[a] = windows_at_edges<S>(plan.c.mode, cells[a], Number<V>(plan.in[a].size - S), outside, wanted.slopes);
       edge |= out;
     }
     auto offset = t[2].first * Number<V>(stride[4]);
+#pragma GCC unroll 3
     for (int a = 3 - D; a < 2; a++) offset += t[a].first * Number<V>(stride[a + 2]);
     put_offsets(offset, r.offset + p);
+#pragma GCC unroll 4
     for (int k = 0; k < S; k++) store(t[2].weight[k], r.column_weight[k] + p);
+#pragma GCC unroll 4
     for (int k = 0; k < (D == 2 ? S : S * S); k++)
       store(D == 2 ? t[1].weight[k] : t[0].weight[k / S] * t[1].weight[k % S], r.row_weight[k] + p);
+#pragma GCC unroll 3
     for (int a = 3 - D; a < 3; a++) put_tents<D>(t[a], p, wanted, s.window[a]);
   }
   r.count = s.count, r.edge = s.edge = any(edge), r.any_hard = s.any_hard = false;
@@ -160,7 +167,7 @@ bool read_quickly(const P& plan, const Matrix& m, int64_t b, const int64_t* stri
 template <class P>
 RETICLE_APART void read_segment(const P& plan, const Matrix& m, int64_t b, const int64_t* stride, Wanted wanted, Segment<P>& s,
                                 Reading<P>& r) {
-  s.placed = !read_quickly(plan, m, b, stride, wanted, s, r);
+  s.placed = !(WHOLE_VECTORS && read_quickly(plan, m, b, stride, wanted, s, r));
   if (s.placed) {
     find_places(plan, m, b, s);
     make_windows(plan, wanted, s);

@@ -59,6 +59,14 @@ struct VectorOf {
 template <class A>
 using Cell = typename VectorOf<int32_t, VecOf<A>::lanes>::type;  // as many numbers of pixels
 
+// Whether a vector is one or two of the processor's own. On x86 before AVX it comes apart: what keeps places in vectors is no quicker there than
+// loops over places in memory, measured, and much to compile.
+#if defined(__x86_64__) && !defined(__AVX__)
+constexpr bool WHOLE_VECTORS = false;
+#else
+constexpr bool WHOLE_VECTORS = true;
+#endif
+
 // Lanes of two vectors, counted through both.
 template <int... lane, class V>
 RETICLE_INLINE V pick(V a, V b) {

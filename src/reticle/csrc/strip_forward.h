@@ -66,35 +66,38 @@ RETICLE_APART uint32_t sum_planes(const Strip& given, const Pieces<L>& pieces, c
   return strange;
 }
 
-template <int R, bool narrow, class L, class T>
-uint32_t sum_strip(const Strip& s, const Pieces<L>& pieces) {
-  uint32_t strange = 0;
-  in_groups(s.channels, [&](auto number, int64_t k) {
-    const T* from = (const T*)s.from + k * s.plane;
-    strange |= sum_planes<L, number.value, R, narrow>(s, pieces, from, (T*)s.to + k * s.plane_to);
-  });
-  return strange;
+// Whether rectangles of few rows, those of upright and slightly turned images, have code of their own for K planes: where that was quicker,
+// measured, for it is much to compile.
+template <class L, int K, class T>
+constexpr bool has_heights() {
+  return std::is_same<T, float>::value && (L::points == 4 || (L::points == 16 && K == 1));
 }
 
-// Whether rectangles of few rows, those of upright and slightly turned images, have code of their own: where that was quicker, measured, for it
-// is much to compile.
-template <class T, class L>
-constexpr bool has_heights() {
-  return L::points == 16 || (L::points == 4 && std::is_same<T, float>::value);
+// Calls f with the number of a rectangle's rows as a constant, 0: as many as there are.
+template <class L, int K, class T, class F>
+RETICLE_INLINE uint32_t with_height(int height, F f) {
+  if constexpr (has_heights<L, K, T>()) {
+    if (height == 2) return f(std::integral_constant<int, 2>());
+    if (height == 3) return f(std::integral_constant<int, 3>());
+    if (height == 4) return f(std::integral_constant<int, 4>());
+    if (height == 5) return f(std::integral_constant<int, 5>());
+    if constexpr (L::points == 16)
+      if (height == 6) return f(std::integral_constant<int, 6>());
+  }
+  return f(std::integral_constant<int, 0>());
 }
 
 template <class T, bool narrow, class L>
-uint32_t sum_strip_of(const Strip& s) {
+uint32_t sum_strip(const Strip& s) {
   const Pieces<L> pieces(s, 0, 2);  // a pixel lost to rounding had no weight to speak of
-  if constexpr (has_heights<T, L>()) {
-    if (pieces.height == 2) return sum_strip<2, narrow, L, T>(s, pieces);
-    if (pieces.height == 3) return sum_strip<3, narrow, L, T>(s, pieces);
-    if (pieces.height == 4) return sum_strip<4, narrow, L, T>(s, pieces);
-    if (pieces.height == 5) return sum_strip<5, narrow, L, T>(s, pieces);
-    if constexpr (L::points == 16)
-      if (pieces.height == 6) return sum_strip<6, narrow, L, T>(s, pieces);
-  }
-  return sum_strip<0, narrow, L, T>(s, pieces);
+  uint32_t strange = 0;
+  in_groups(s.channels, [&](auto number, int64_t k) {
+    const T* from = (const T*)s.from + k * s.plane;
+    strange |= with_height<L, number.value, T>(pieces.height, [&](auto rows) {
+      return sum_planes<L, number.value, rows.value, narrow>(s, pieces, from, (T*)s.to + k * s.plane_to);
+    });
+  });
+  return strange;
 }
 
 #if defined(__AVX512F__)
@@ -112,10 +115,10 @@ uint32_t forward_strip(const Strip& s) {
 #if defined(__AVX512F__)
   if constexpr ((std::is_same<T, float>::value || std::is_same<T, BFloat16>::value) && !narrow) {
     using Wide = WideLanes<std::is_same<T, float>::value ? 24 : 32>;
-    if (is_wide<Wide>(s)) return sum_strip_of<T, narrow, Wide>(s);
+    if (is_wide<Wide>(s)) return sum_strip<T, narrow, Wide>(s);
   }
 #endif
-  return sum_strip_of<T, narrow, Lanes>(s);
+  return sum_strip<T, narrow, Lanes>(s);
 }
 
 }  // namespace
