@@ -5,20 +5,21 @@
 namespace reticle {
 namespace {
 
-RETICLE_INLINE bool any(I8 mask) {
-#if defined(__AVX__)
-  return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
-#else
-  const L4 halves = (L4)mask;
-  return (halves[0] | halves[1] | halves[2] | halves[3]) != 0;
+// Whether a bit is set. By size, for the integers of a comparison are not the same type for every compiler.
+template <class Mask>
+RETICLE_INLINE bool any(Mask mask) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(Mask) == 64) return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
 #endif
-}
-
-RETICLE_INLINE bool any(I4 mask) {
 #if defined(__AVX__)
-  return !_mm_testz_si128((__m128i)mask, (__m128i)mask);
+  if constexpr (sizeof(Mask) == 32) return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+  if constexpr (sizeof(Mask) == 16) return !_mm_testz_si128((__m128i)mask, (__m128i)mask);
 #else
-  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+  constexpr int count = sizeof(Mask) / sizeof(uint64_t);
+  const auto words = (typename VectorOf<uint64_t, count>::type)mask;
+  uint64_t some = 0;
+  for (int k = 0; k < count; k++) some |= words[k];
+  return some != 0;
 #endif
 }
 
@@ -29,12 +30,6 @@ RETICLE_INLINE bool all(I8 mask) {
   return !any(~mask);
 #endif
 }
-
-RETICLE_INLINE bool any(L4 mask) { return any((I8)mask); }
-#if defined(__AVX512F__)
-RETICLE_INLINE bool any(Whole<D8> mask) { return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0; }
-RETICLE_INLINE bool any(I16 mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
-#endif
 
 }  // namespace
 }  // namespace reticle
