@@ -28,7 +28,8 @@ TORCH = "-DTORCH_TARGET_VERSION=0x020b000000000000"
 FAST = ["-fno-math-errno", "-fno-trapping-math", "-fno-tree-slp-vectorize"]
 # -O3 is half as much again to compile and no quicker, measured, once loops are vectorised and short ones unrolled as it would
 SPEED = ["-O2", "-ftree-vectorize", "-fvect-cost-model", "-fpeel-loops"]
-FLAGS = ["-std=c++17", *SPEED, "-g0", "-Wno-psabi", "-fvisibility=hidden", TORCH, *FAST]
+QUIET = ["-Wno-psabi", "-Wno-unknown-warning-option", "-Wno-ignored-optimization-argument"]  # of what Clang does not know
+FLAGS = ["-std=c++17", *SPEED, "-g0", *QUIET, "-fvisibility=hidden", TORCH, *FAST]
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 # GCC 12 takes what its own headers leave undefined on purpose for mistakes
