@@ -1,17 +1,20 @@
 """What holds with the largest vectors holds with smaller ones: the tests of both kinds of kernels that have several, once more."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from native_checks import assert_passes_as, compiled
 
 from reticle.sampling import native
 
 HERE = Path(__file__).parent
+SOURCES = sorted((HERE.parent / "src/reticle/csrc").glob("*.cpp"))
 SET = native.WHY_NOT or native.instruction_set()
 
 
@@ -45,3 +48,14 @@ def test_what_instruction_sets_share_runs_on_any_processor():
     functions = dict(re.findall(r"^[0-9a-f]+ <(.+)>:\n((?:.+\n)+)", code, flags=re.MULTILINE))
     assert functions
     assert not [name for name, body in functions.items() if re.match(r"(void )?std::", name) and re.search(r"%[yz]mm|\tv[a-z0-9]+ ", body)]
+
+
+@pytest.mark.skipif(shutil.which("clang++") is None, reason="needs Clang")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="some sources are for x86 alone")
+@pytest.mark.parametrize("source", SOURCES, ids=lambda f: f.stem)
+def test_clang_compiles(source):
+    largest = ["-march=icelake-server"] if "_avx" in source.stem else []
+    oldest = "-DTORCH_TARGET_VERSION=0x020b000000000000"
+    command = ["clang++", "-std=c++17", "-fsyntax-only", oldest, *largest, f"-I{Path(torch.__file__).with_name('include')}", source]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
