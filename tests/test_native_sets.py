@@ -1,4 +1,6 @@
-"""What holds with the largest vectors holds with smaller ones: the tests of both kinds of kernels that have several, once more."""
+"""What holds with the largest vectors holds with smaller ones: the tests of both kinds of kernels that have several, once more.
+
+And what one compiler takes the other does."""
 
 import os
 import platform
